@@ -1,0 +1,1 @@
+"""JT/T 1078-2016: what it adds to JT/T 808 messages."""

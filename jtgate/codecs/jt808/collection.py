@@ -1,0 +1,90 @@
+"""Data collection: driver identity and transparent data (JT/T 808 §3.7)."""
+
+from datetime import date
+
+from jtgate.codecs import deviations as dev
+from jtgate.codecs.declare import (
+    REST,
+    LookAhead,
+    Message,
+    WhenPresent,
+    bcd_date,
+    bcd_time,
+    by_edition,
+    byte,
+    chars,
+    dword,
+    message,
+    raw,
+    string,
+    word,
+)
+from jtgate.codecs.edition import ONLY_2011, SINCE_2013, Edition
+from jtgate.codecs.jt808.tables import CARD_RESULTS, CARD_STATES, TRANSPARENT_TYPES
+from jtgate.codecs.timebase import RawTime, WireTime
+from jtgate.codecs.wire import Scope
+
+#: 状态 of 0x0702.
+CARD_INSERTED = 1
+CARD_REMOVED = 2
+
+
+def _identity_layout(body: bytes, header: Edition) -> Edition:
+    """2011 begins with the length of a name, since 2013 with status 1 or 2 and a time (§2.4)."""
+    if header is Edition.V2019 or (body[:1] in (b"\x01", b"\x02") and body[1:7].hex().isdecimal()):
+        return header if header is Edition.V2019 else Edition.V2013
+    return Edition.V2011 if len(body) >= 62 else Edition.V2013
+
+
+def _has_result(rest: bytes, scope: Scope) -> bool:
+    """Whatever is left is read; after a removal it is more than the standard has."""
+    if rest and scope["status"] == CARD_REMOVED:
+        scope.run.note(dev.DRIVER_FIELDS_AFTER_REMOVAL)
+    return bool(rest)
+
+
+#: 2011 sends every field.
+_RESULT = LookAhead(_has_result, "if bytes are left, which is with status 1")
+_NAME = by_edition(None, REST, REST)
+_DRIVER = by_edition(None, WhenPresent("driver_name"), WhenPresent("driver_name"))
+
+
+@message(
+    0x0702,
+    clause="§3.7",
+    detect=_identity_layout,
+    layouts={Edition.V2011: ("driver_name", "id_number", "certificate", "issuer")},
+)
+class DriverIdentity(Message):
+    """0x0702 驾驶员身份信息采集上报; since 2013 the length says how far it goes (§11 item 58)."""
+
+    status: int | None = byte("状态", table=CARD_STATES, editions=SINCE_2013, default=None)
+    time: WireTime | None = bcd_time("时间", editions=SINCE_2013, default=None)
+    read_result: int | None = byte(
+        "IC卡读取结果", table=CARD_RESULTS, editions=SINCE_2013, present=_RESULT, default=None
+    )
+    driver_name: str | None = string("驾驶员姓名", prefix=1, present=_NAME, default=None)
+    certificate: str | None = chars("从业资格证编码", by_edition(40, 20, 20), present=_DRIVER, default=None)
+    issuer: str | None = string("发证机构名称", prefix=1, present=_DRIVER, default=None)
+    expiry: date | RawTime | None = bcd_date("证件有效期", editions=SINCE_2013, present=_DRIVER, default=None)
+    id_number: str | None = chars("驾驶员身份证号", 20, present=_NAME, default=None)
+    face_match: int | None = byte("人脸匹配度", editions=SINCE_2013, present=REST, default=None)
+    uid: str | None = chars("UID", 20, editions=SINCE_2013, present=REST, default=None)
+
+
+def _transparent_layout(body: bytes, header: Edition) -> Edition:
+    """2011 has two lengths before the content (§3.7); both must agree with the body."""
+    if header is Edition.V2019 or len(body) < 7:
+        return header
+    total, package = int.from_bytes(body[1:5]), int.from_bytes(body[5:7])
+    return Edition.V2011 if total >= package > 0 and len(body) == 7 + package else Edition.V2013
+
+
+@message(0x0900, clause="§3.7", detect=_transparent_layout)
+class UplinkTransparent(Message):
+    """0x0900 数据上行透传."""
+
+    data_type: int = byte("透传消息类型", table=TRANSPARENT_TYPES)
+    total_length: int | None = dword("数据总长度", editions=ONLY_2011, default=None)
+    package_length: int | None = word("包数据长度", editions=ONLY_2011, default=None)
+    data: bytes = raw("透传消息内容")

@@ -1,0 +1,117 @@
+"""When a field is on the wire: the conditions a declaration can name."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from io import BytesIO
+
+from jtgate.codecs.wire import Scope, peek, remaining
+
+
+class Presence:
+    """When a field is on the wire; `str()` of it is the condition in words."""
+
+    def reading(self, scope: Scope, stream: BytesIO) -> bool:
+        """Whether it is there, by the fields read before and the bytes left."""
+        raise NotImplementedError
+
+    def writing(self, scope: Scope, value: object) -> bool:
+        """Whether to write it, by the other fields and its value."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class When(Presence):
+    """There only when another field has one of some values.
+
+    Args:
+        field: the other field.
+        values: its values.
+        tolerated: deviation for a field that is there all the same; None lets it become trailing bytes.
+    """
+
+    field: str
+    values: tuple[object, ...]
+    tolerated: str | None = None
+
+    def reading(self, scope: Scope, stream: BytesIO) -> bool:
+        """By what was read before."""
+        if scope[self.field] in self.values:
+            return True
+        if self.tolerated is None or not remaining(stream):
+            return False
+        scope.run.note(self.tolerated)
+        return True
+
+    def writing(self, scope: Scope, value: object) -> bool:
+        """By the other field, and by the value where that is tolerated."""
+        return scope[self.field] in self.values or (self.tolerated is not None and value is not None)
+
+    def __str__(self) -> str:
+        return f"when {self.field} is {' or '.join(str(value) for value in self.values)}"
+
+
+@dataclass(frozen=True)
+class WhenPresent(Presence):
+    """There only together with another field."""
+
+    field: str
+
+    def reading(self, scope: Scope, stream: BytesIO) -> bool:
+        """By what was read before."""
+        return self.writing(scope, stream)
+
+    def writing(self, scope: Scope, _value: object) -> bool:
+        """By the other field."""
+        return scope[self.field] is not None
+
+    def __str__(self) -> str:
+        return f"together with {self.field}"
+
+
+@dataclass(frozen=True)
+class LookAhead(Presence):
+    """There when the bytes left say so; `words` says how. A value that is given is written."""
+
+    test: Callable[[bytes, Scope], bool]
+    words: str
+
+    def reading(self, scope: Scope, stream: BytesIO) -> bool:
+        """By the bytes left."""
+        return self.test(peek(stream), scope)
+
+    def writing(self, _scope: Scope, value: object) -> bool:
+        """By its value."""
+        return value is not None
+
+    def __str__(self) -> str:
+        return self.words
+
+
+@dataclass(frozen=True)
+class BytesLeft(Presence):
+    """At the end and possibly missing; `missing` names the deviation if that is one."""
+
+    missing: str | None = None
+
+    def reading(self, scope: Scope, stream: BytesIO) -> bool:
+        """By whether anything is left."""
+        if remaining(stream) > 0:
+            return True
+        scope.run.note(self.missing)
+        return False
+
+    def writing(self, _scope: Scope, value: object) -> bool:
+        """By its value."""
+        return value is not None
+
+    def __str__(self) -> str:
+        return "if bytes are left"
+
+
+#: The field is there if the body goes on.
+REST = BytesLeft()
+
+
+def when(field: str, *values: object, tolerated: str | None = None) -> When:
+    """Present when `field` has one of `values`, see When."""
+    return When(field, values, tolerated)

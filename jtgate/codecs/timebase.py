@@ -1,0 +1,129 @@
+"""The one place that knows about time zones and about what terminals call a time.
+
+Terminals speak GMT+8 BCD with two-digit years (`YYMMDDhhmmss`); everything inside is UTC, as an
+aware `datetime` or as integer milliseconds or microseconds since 1970. No other module may call
+`datetime.now`, `utcnow`, `fromtimestamp` or `time.time`; a test sees to it.
+"""
+
+import time as _time
+from datetime import UTC, datetime, timedelta, timezone
+from typing import NamedTuple
+
+GMT8 = timezone(timedelta(hours=8))
+
+#: Two-digit years are 2000..2099 (JT/T 808 has no century).
+CENTURY = 2000
+
+#: A device clock further ahead of the receive time than this is not believed.
+FUTURE_LIMIT_MS = 24 * 3600 * 1000
+
+TIME_GOOD = 0
+TIME_NOT_A_DATE = 1
+TIME_IN_FUTURE = 2
+
+
+class RawTime(NamedTuple):
+    """Six BCD bytes that are not a calendar time, kept as they came (`000000000000`, `ffff…`)."""
+
+    raw: bytes
+
+    def __str__(self) -> str:
+        return f"raw:{self.raw.hex()}"
+
+
+WireTime = datetime | RawTime
+
+
+#: Nanoseconds since 1970, from the wall clock, for who must not pay for a call in between.
+clock_ns = _time.time_ns
+
+
+def now_us() -> int:
+    """Microseconds since 1970, from the wall clock."""
+    return _time.time_ns() // 1000
+
+
+def now_ms() -> int:
+    """Milliseconds since 1970, from the wall clock."""
+    return _time.time_ns() // 1_000_000
+
+
+def utc_now() -> datetime:
+    """The wall clock as an aware UTC datetime, without the fraction of a second."""
+    return datetime.now(UTC).replace(microsecond=0)
+
+
+def decode_bcd_time(raw: bytes) -> WireTime:
+    """Read `YYMMDDhhmmss` in GMT+8.
+
+    Args:
+        raw: six BCD bytes.
+
+    Returns:
+        An aware UTC datetime, or RawTime when the digits are no calendar time.
+    """
+    digits = raw.hex()
+    if not digits.isdecimal():
+        return RawTime(raw)
+    try:
+        local = datetime(
+            CENTURY + int(digits[0:2]),
+            int(digits[2:4]),
+            int(digits[4:6]),
+            int(digits[6:8]),
+            int(digits[8:10]),
+            int(digits[10:12]),
+            tzinfo=GMT8,
+        )
+    except ValueError:
+        return RawTime(raw)
+    return local.astimezone(UTC)
+
+
+def encode_bcd_time(value: WireTime) -> bytes:
+    """Write an aware datetime as six BCD bytes in GMT+8; RawTime goes out as it came.
+
+    Raises:
+        ValueError: the datetime is naive or its year is outside 2000..2099.
+    """
+    if isinstance(value, RawTime):
+        return value.raw
+    if value.tzinfo is None:
+        raise ValueError("a naive datetime has no place on the wire; give it a time zone")
+    local = value.astimezone(GMT8)
+    if not CENTURY <= local.year < CENTURY + 100:
+        raise ValueError(f"year {local.year} does not fit two digits")
+    return bytes.fromhex(local.strftime("%y%m%d%H%M%S"))
+
+
+def to_ms(value: WireTime) -> int:
+    """Milliseconds since 1970; 0 when the terminal gave no calendar time."""
+    if isinstance(value, RawTime):
+        return 0
+    return int(value.timestamp()) * 1000
+
+
+def from_ms(ms: int) -> datetime:
+    """Aware UTC datetime of milliseconds since 1970."""
+    return datetime.fromtimestamp(ms / 1000, UTC)
+
+
+def iso(value: WireTime) -> str:
+    """ISO 8601 with +08:00, the form of decoded JSON; `raw:` and the digits when it is no time."""
+    if isinstance(value, RawTime):
+        return str(value)
+    return value.astimezone(GMT8).isoformat()
+
+
+def iso_ms(ms: int) -> str:
+    """ISO 8601 with +08:00 of milliseconds since 1970."""
+    return from_ms(ms).astimezone(GMT8).isoformat(timespec="milliseconds")
+
+
+def time_state(device_time_ms: int, received_ms: int) -> int:
+    """Judge a device time: TIME_GOOD, TIME_NOT_A_DATE (0) or TIME_IN_FUTURE (over 24 h ahead)."""
+    if device_time_ms == 0:
+        return TIME_NOT_A_DATE
+    if device_time_ms > received_ms + FUTURE_LIMIT_MS:
+        return TIME_IN_FUTURE
+    return TIME_GOOD

@@ -1,0 +1,213 @@
+"""The rows of the store: names, types and natural keys, in one place for every back end.
+
+Times are integer milliseconds since 1970 UTC (`_ms`), 0 = none. Natural keys make every write
+repeatable (design D6): a resent frame, an overlapping batch or a replay of the spool leaves one row.
+"""
+
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+#: Columns of `positions`, in the order of the tuples that `pipeline` hands to the store. Key: the first three.
+POSITION_COLUMNS = (
+    "terminal_id",  # key of `terminals`
+    "device_time_ms",  # 时间; 0 when the terminal gave no calendar time
+    "fingerprint",  # signed 64-bit FNV-1a over the location body
+    "received_ms",
+    "time_state",  # timebase.TIME_GOOD, TIME_NOT_A_DATE, TIME_IN_FUTURE
+    "session_id",
+    "spool_seq",  # group of the spool that holds the frame
+    "serial",  # header serial 消息流水号
+    "msg_id",  # 0x0200, 0x0201 or 0x0704
+    "backfill",  # 1 for 0x0704 type 1, 盲区补报
+    "alarm_flags",  # 报警标志
+    "status",  # 状态
+    "latitude",  # 纬度, signed degrees; NULL when out of range
+    "longitude",  # 经度
+    "altitude_m",  # 高程
+    "speed_kmh",  # 速度
+    "heading_deg",  # 方向
+    "mileage_km",  # 0x01 里程
+    "fuel_l",  # 0x02 油量
+    "recorder_speed_kmh",  # 0x03 行驶记录功能获取的速度
+    "alarm_event_id",  # 0x04 需要人工确认报警事件的ID
+    "video_alarm_flags",  # 0x14 视频相关报警
+    "video_loss_channels",  # 0x15 视频信号丢失
+    "video_cover_channels",  # 0x16 视频信号遮挡
+    "storage_fault_flags",  # 0x17 存储器故障
+    "abnormal_driving_flags",  # 0x18 异常驾驶行为
+    "fatigue_degree",  # 0x18, third byte, 0..100
+    "vehicle_signals",  # 0x25 扩展车辆信号状态位
+    "io_status",  # 0x2A IO状态位
+    "analog_0",  # 0x2B bits 0–15, 模拟量 AD0
+    "analog_1",  # 0x2B bits 16–31, AD1
+    "signal_strength",  # 0x30 无线通信网络信号强度
+    "satellites",  # 0x31 定位卫星数
+    "extra_items",  # JSON [{"id": "0x64", "raw": "…"}, …]: every item without a column, or repeated, or of odd length
+)
+
+PositionRow = tuple[object, ...]
+
+
+class AlarmEventRow(NamedTuple):
+    """One alarm fact: an item 0x64–0x67 (or dialect item), or an edge of a flag bit.
+
+    Key: terminal_id, source, alarm_time_ms, fingerprint.
+    """
+
+    terminal_id: int
+    source: str  # "jsatl12:0x64", "jt808:flag", "jt1078:video"
+    alarm_time_ms: int  # time inside the alarm item, else device time of the report
+    fingerprint: int  # of the item's raw value, or of (bit, phase)
+    received_ms: int
+    session_id: int
+    spool_seq: int
+    serial: int
+    alarm_type: int  # type byte of the item, or the bit number
+    phase: str  # "start", "end", "instant"; for flag edges "start" and "end"
+    level: int | None
+    latitude: float | None
+    longitude: float | None
+    speed_kmh: float | None
+    alarm_number: str | None  # 报警标识号, hex
+    attachment_count: int | None
+    body: str  # JSON of the decoded item, {} for an edge
+
+
+class CardEventRow(NamedTuple):
+    """A 0x0702 driver identity report 驾驶员身份信息采集上报. Key: terminal_id, device_time_ms, fingerprint."""
+
+    terminal_id: int
+    device_time_ms: int
+    fingerprint: int
+    received_ms: int
+    session_id: int
+    spool_seq: int
+    serial: int
+    status: int | None  # 1 card inserted, 2 removed; None in the 2011 form
+    read_result: int | None
+    driver_name: str | None
+    certificate: str | None
+    issuer: str | None
+    expiry: str | None  # YYYY-MM-DD
+    id_number: str | None
+
+
+class MessageRow(NamedTuple):
+    """Any other message of a terminal. Key: terminal_id, msg_id, serial, fingerprint, received_ms.
+
+    A row is not written when one with the same first four values was received within RESEND_WINDOW_MS
+    before: that is a retransmission (§10.3).
+    """
+
+    terminal_id: int
+    msg_id: int
+    serial: int
+    fingerprint: int  # of the body
+    received_ms: int
+    session_id: int
+    spool_seq: int
+    edition: str
+    parts: int  # 1, or the number of sub-packages it came in
+    name: str  # message name, "unknown" for an id we do not know
+    body: str | None  # JSON of the decoded body, long binary fields elided; None when unknown
+    raw: bytes  # the body
+
+
+RESEND_WINDOW_MS = 10 * 60 * 1000
+
+
+class TerminalUpdate(NamedTuple):
+    """What registration 0x0100 or authentication 0x0102 tells of a terminal; None keeps what is stored."""
+
+    terminal_id: int
+    at_ms: int
+    edition: str | None = None
+    phone: str | None = None
+    province: int | None = None
+    city: int | None = None
+    manufacturer: str | None = None
+    model: str | None = None
+    device_id: str | None = None  # 终端ID of the registration
+    plate_color: int | None = None
+    plate: str | None = None
+    imei: str | None = None
+    software_version: str | None = None
+    registered_ms: int | None = None
+    unregistered_ms: int | None = None
+    last_seen_ms: int | None = None
+
+
+class SessionOpened(NamedTuple):
+    """A session came online. Key: session_id."""
+
+    session_id: int
+    terminal_id: int
+    online_ms: int
+    transport: str
+    peer: str
+    edition: str
+    how: str
+
+
+class SessionClosed(NamedTuple):
+    """A session ended."""
+
+    session_id: int
+    closed_ms: int
+    reason: str
+    frames: int
+    bad_frames: int
+    bytes_in: int
+    last_received_ms: int
+
+
+class QuarantineRow(NamedTuple):
+    """A message that cannot be decoded, kept as it came. Key: received_us, fingerprint."""
+
+    received_us: int
+    fingerprint: int  # of the payload
+    session_id: int
+    spool_seq: int
+    terminal: str  # digits without leading zeros, "" when the header cannot be read
+    msg_id: int | None
+    code: str  # ProtocolError.code
+    offset: int
+    field: str | None
+    message: str
+    payload: bytes  # header and body, unescaped
+
+
+class PartRow(NamedTuple):
+    """A sub-package whose message is not complete yet. Key: terminal_id, msg_id, serial, received_us."""
+
+    terminal_id: int
+    msg_id: int
+    serial: int
+    received_us: int
+    session_id: int
+    spool_seq: int
+    payload: bytes
+
+
+@dataclass(slots=True)
+class StoreBatch:
+    """All that one step of the pipeline writes, in one transaction together with its cursor."""
+
+    positions: list[PositionRow] = field(default_factory=list)
+    alarm_events: list[AlarmEventRow] = field(default_factory=list)
+    card_events: list[CardEventRow] = field(default_factory=list)
+    messages: list[MessageRow] = field(default_factory=list)
+    terminals: list[TerminalUpdate] = field(default_factory=list)
+    opened: list[SessionOpened] = field(default_factory=list)
+    closed: list[SessionClosed] = field(default_factory=list)
+    close_sessions_before: list[tuple[int, int]] = field(default_factory=list)  # (session_id, at_ms): gateway restart
+    quarantine: list[QuarantineRow] = field(default_factory=list)
+    parts: list[PartRow] = field(default_factory=list)
+    parts_done: list[tuple[int, int, int, int]] = field(default_factory=list)  # keys of PartRow
+
+
+class Written(NamedTuple):
+    """How many rows were new and how many were there already."""
+
+    new: int
+    repeated: int

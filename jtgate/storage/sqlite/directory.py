@@ -1,0 +1,223 @@
+"""The embedded directory: one SQLite file that the gateway and the command line share.
+
+Live sessions are published without a sync (synchronous=NORMAL: a power cut may take the last ones, and
+the file stays whole); known terminals and requests are synced before the call returns.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import fields
+from operator import attrgetter
+from pathlib import Path
+
+import apsw
+
+from jtgate.storage.directory import (
+    DirectoryError,
+    DirectoryFull,
+    DirectoryUnavailable,
+    KickRequest,
+    LiveSession,
+)
+from jtgate.storage.sqlite.connection import Database, open_connection
+
+#: Requests that may be open at once.
+REQUESTS_OPEN_MAX = 10_000
+#: Finished requests whose outcome can still be asked for.
+REQUESTS_FINISHED_MAX = 10_000
+#: Known terminals.
+KNOWN_MAX = 1_000_000
+
+OUTCOME_NOT_ONLINE = "not_online"
+
+_COLUMNS = tuple(field.name for field in fields(LiveSession))
+_values = attrgetter(*_COLUMNS)
+_UPSERT = (
+    f"INSERT INTO live_sessions ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' * len(_COLUMNS))}) "
+    f"ON CONFLICT (session_id) DO UPDATE SET {', '.join(f'{name} = excluded.{name}' for name in _COLUMNS[1:])}"
+)
+_SELECT = f"SELECT {', '.join(_COLUMNS)} FROM live_sessions"
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS live_sessions (
+    session_id INTEGER PRIMARY KEY,
+    terminal TEXT NOT NULL,
+    phone TEXT NOT NULL,
+    edition TEXT NOT NULL,
+    transport TEXT NOT NULL,
+    peer TEXT NOT NULL,
+    state TEXT NOT NULL,
+    how TEXT NOT NULL,
+    online_since_ms INTEGER NOT NULL,
+    last_received_ms INTEGER NOT NULL,
+    frames INTEGER NOT NULL,
+    bad_frames INTEGER NOT NULL,
+    bytes_in INTEGER NOT NULL,
+    last_msg_id INTEGER NOT NULL
+) STRICT;
+CREATE INDEX IF NOT EXISTS live_sessions_terminal ON live_sessions (terminal);
+CREATE TABLE IF NOT EXISTS kick_requests (
+    request_id INTEGER PRIMARY KEY AUTOINCREMENT,
+    terminal TEXT NOT NULL,
+    asked_by TEXT NOT NULL,
+    created_ms INTEGER NOT NULL,
+    outcome TEXT -- NULL: open
+) STRICT;
+CREATE INDEX IF NOT EXISTS kick_requests_open ON kick_requests (request_id) WHERE outcome IS NULL;
+CREATE TABLE IF NOT EXISTS known_terminals (terminal TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
+"""
+
+
+class SqliteDirectory:
+    """`Directory` in one SQLite file.
+
+    Args:
+        path: the file; made when missing, with its folder.
+
+    Raises:
+        DirectoryUnavailable: it cannot be opened now.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._db = Database(path, unavailable=DirectoryUnavailable, failed=DirectoryError, connect=_connect)
+        self._open_requests: list[KickRequest] | None = None  # None: look again
+        self._requests_version = -1
+
+    def start(self, at_ms: int) -> None:
+        """See Directory. Requests of before are answered: nobody of then is online."""
+        with self._durable() as connection:
+            connection.execute("DELETE FROM live_sessions")
+            connection.execute(
+                "UPDATE kick_requests SET outcome = ? WHERE outcome IS NULL AND created_ms < ?",
+                (OUTCOME_NOT_ONLINE, at_ms),
+            )
+        self._open_requests = None
+
+    def publish(self, changed: Sequence[LiveSession], gone: Sequence[int]) -> None:
+        """See Directory."""
+        if not changed and not gone:
+            return
+        with self._db.transaction() as connection:
+            connection.executemany("DELETE FROM live_sessions WHERE session_id = ?", ((number,) for number in gone))
+            connection.executemany(_UPSERT, map(_values, changed))
+
+    def sessions(self, *, terminal_prefix: str = "", limit: int = 1000) -> list[LiveSession]:
+        """See Directory."""
+        prefix = terminal_prefix.lstrip("0")
+        found = self._db.query(
+            f"{_SELECT} WHERE terminal >= ? AND terminal < ? ORDER BY online_since_ms DESC, session_id DESC LIMIT ?",
+            (prefix, prefix + "\U0010ffff", limit),
+        )
+        return [LiveSession(*values) for values in found]
+
+    def session(self, terminal: str) -> LiveSession | None:
+        """See Directory. The newest, while an old connection of the terminal lingers."""
+        found = self._db.query(
+            f"{_SELECT} WHERE terminal = ? ORDER BY session_id DESC LIMIT 1", (terminal.lstrip("0"),)
+        )
+        return LiveSession(*found[0]) if found else None
+
+    def count(self) -> int:
+        """See Directory."""
+        return self._db.number("SELECT count(*) FROM live_sessions")
+
+    def ask_kick(self, terminal: str, asked_by: str, now_ms: int) -> int:
+        """See Directory."""
+        with self._durable() as connection:
+            if _count(connection, "SELECT count(*) FROM kick_requests WHERE outcome IS NULL") >= REQUESTS_OPEN_MAX:
+                raise DirectoryFull(f"{REQUESTS_OPEN_MAX} requests are open already: is a gateway running?")
+            connection.execute(
+                "INSERT INTO kick_requests (terminal, asked_by, created_ms) VALUES (?, ?, ?)",
+                (terminal.lstrip("0"), asked_by, now_ms),
+            )
+            request_id = connection.last_insert_rowid()
+        self._open_requests = None
+        return request_id
+
+    def take_requests(self) -> list[KickRequest]:
+        """See Directory."""
+        version = self.version()
+        if self._open_requests is None or version != self._requests_version:
+            found = self._db.query(
+                "SELECT request_id, terminal, asked_by, created_ms FROM kick_requests "
+                "WHERE outcome IS NULL ORDER BY request_id"
+            )
+            self._open_requests = [KickRequest(*values) for values in found]
+            self._requests_version = version
+        return list(self._open_requests)
+
+    def finish(self, request_id: int, outcome: str) -> None:
+        """See Directory."""
+        with self._durable() as connection:
+            connection.execute(
+                "UPDATE kick_requests SET outcome = ? WHERE request_id = ? AND outcome IS NULL", (outcome, request_id)
+            )
+            connection.execute(
+                "DELETE FROM kick_requests WHERE outcome IS NOT NULL AND request_id <= ?",
+                (request_id - REQUESTS_FINISHED_MAX,),
+            )
+        self._open_requests = None
+
+    def outcome(self, request_id: int) -> str | None:
+        """See Directory."""
+        found = self._db.query("SELECT outcome FROM kick_requests WHERE request_id = ?", (request_id,))
+        return found[0][0] if found else None
+
+    def add_known(self, terminals: Sequence[str]) -> int:
+        """See Directory."""
+        with self._durable() as connection:
+            before = connection.total_changes()
+            connection.executemany(
+                "INSERT OR IGNORE INTO known_terminals VALUES (?)", ((terminal.lstrip("0"),) for terminal in terminals)
+            )
+            added = connection.total_changes() - before
+            if _count(connection, "SELECT count(*) FROM known_terminals") > KNOWN_MAX:
+                raise DirectoryFull(f"more than {KNOWN_MAX} known terminals")
+        return added
+
+    def remove_known(self, terminals: Sequence[str]) -> int:
+        """See Directory."""
+        with self._durable() as connection:
+            before = connection.total_changes()
+            connection.executemany(
+                "DELETE FROM known_terminals WHERE terminal = ?", ((terminal.lstrip("0"),) for terminal in terminals)
+            )
+            return connection.total_changes() - before
+
+    def known(self) -> frozenset[str]:
+        """See Directory."""
+        return frozenset(terminal for (terminal,) in self._db.query("SELECT terminal FROM known_terminals"))
+
+    def version(self) -> int:
+        """See Directory."""
+        return self._db.number("PRAGMA data_version")
+
+    def close(self) -> None:
+        """See Directory."""
+        self._db.close()
+
+    @contextmanager
+    def _durable(self) -> Iterator[apsw.Connection]:
+        """A transaction that survives a power cut."""
+        with self._db.locked() as connection:
+            connection.execute("PRAGMA synchronous=FULL")
+            try:
+                with self._db.transaction():
+                    yield connection
+            finally:
+                connection.execute("PRAGMA synchronous=NORMAL")
+
+
+def _connect(path: Path) -> apsw.Connection:
+    connection = open_connection(path, synchronous="NORMAL")
+    try:
+        if not _count(connection, "SELECT count(*) FROM sqlite_master"):
+            connection.execute(f"BEGIN IMMEDIATE; {_SCHEMA} COMMIT")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _count(connection: apsw.Connection, sql: str) -> int:
+    return int(next(connection.execute(sql))[0])

@@ -1,0 +1,63 @@
+"""Deletion of old rows in small batches, each a transaction of its own, so that readers and writers get in between.
+
+Cost: positions are clustered on the device time, so what is old lies together at the low end; the other
+tables rise with arrival, so only their low end is looked at. Nothing needs an index on the receive time.
+"""
+
+from jtgate.storage.sqlite.connection import Database
+from jtgate.storage.sqlite.writes import add_count
+
+#: A device time can be days earlier than the receive time (盲区补报), so both are asked.
+_POSITIONS = """
+DELETE FROM positions WHERE (device_time_ms, terminal_id, fingerprint) IN (
+    SELECT device_time_ms, terminal_id, fingerprint FROM positions
+    WHERE device_time_ms < :before_ms AND received_ms < :before_ms
+    ORDER BY device_time_ms LIMIT :rows_max
+)
+"""
+#: Without this, a row dated 2099 would stay until then.
+_POSITIONS_BAD_TIME = """
+DELETE FROM positions WHERE (device_time_ms, terminal_id, fingerprint) IN (
+    SELECT device_time_ms, terminal_id, fingerprint FROM positions
+    WHERE time_state <> 0 AND received_ms < :before_ms
+    ORDER BY received_ms LIMIT :rows_max
+)
+"""
+_BY_ARRIVAL = """
+DELETE FROM {table} WHERE id IN (
+    SELECT id FROM (SELECT id, received_ms FROM {table} ORDER BY id LIMIT :rows_max) WHERE received_ms < :before_ms
+)
+"""
+_SESSIONS = """
+DELETE FROM sessions WHERE session_id IN (
+    SELECT session_id FROM sessions WHERE closed_ms < :before_ms ORDER BY closed_ms LIMIT :rows_max
+)
+"""
+_QUARANTINE = """
+DELETE FROM quarantine WHERE id IN (
+    SELECT id FROM quarantine WHERE state = 'replayed' AND received_us < :before_ms * 1000
+    ORDER BY received_us LIMIT :rows_max
+)
+"""
+
+_DELETIONS = (
+    ("positions", _POSITIONS),
+    ("positions", _POSITIONS_BAD_TIME),
+    ("alarm_events", _BY_ARRIVAL.format(table="alarm_events")),
+    ("card_events", _BY_ARRIVAL.format(table="card_events")),
+    ("messages", _BY_ARRIVAL.format(table="messages")),
+    ("sessions", _SESSIONS),
+    ("quarantine", _QUARANTINE),
+)
+
+
+def delete_before(database: Database, before_ms: int, rows_max: int) -> int:
+    """Delete at most `rows_max` rows per statement that are older than `before_ms`; rows deleted."""
+    deleted = 0
+    for table, sql in _DELETIONS:
+        with database.transaction() as connection:
+            connection.execute(sql, {"before_ms": before_ms, "rows_max": rows_max})
+            rows = connection.changes()
+            add_count(connection, table, -rows)
+        deleted += rows
+    return deleted

@@ -1,0 +1,292 @@
+"""The embedded store: one SQLite file; the pipeline writes it in bulk, others read it meanwhile (design D7).
+
+Every commit is synced (synchronous=FULL): a batch is one commit, so that costs one fsync per batch, and a
+cursor that `write` has moved survives a power cut. So progress may be published, and the spool deleted
+behind it, as soon as `write` has returned.
+
+Opening makes no table. A file that nobody has migrated answers every question with StoreUnavailable.
+"""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+import apsw
+
+from jtgate.codecs import timebase
+from jtgate.storage.model import POSITION_COLUMNS, PartRow, StoreBatch, Written
+from jtgate.storage.sqlite.connection import Database, open_connection
+from jtgate.storage.sqlite.migrations import migrations
+from jtgate.storage.sqlite.retention import delete_before
+from jtgate.storage.sqlite.writes import COUNTED_TABLES, set_cursor, write_batch
+from jtgate.storage.store import Row, StoreError, StoreTooNew, StoreUnavailable
+
+#: The hot pages of the index on the terminal: about one page of 4 KiB for each of 10,000 terminals.
+CACHE_BYTES = 64 << 20
+#: A page written by many batches is copied once: at 16 MiB the store is a third slower.
+CHECKPOINT_BYTES = 64 << 20
+
+_MIGRATIONS_TABLE = """
+CREATE TABLE IF NOT EXISTS jtgate_migrations (
+    version INTEGER PRIMARY KEY, name TEXT NOT NULL, applied_ms INTEGER NOT NULL
+) STRICT
+"""
+_SMALL_TABLES = ("terminals", "sessions", "quarantine", "parts")
+_ANY_TIME_MS = 1 << 62
+_AND_HELD = "AND q.state = 'held'"
+
+#: Key of the newest live position of terminal `t`; the bound steps over what lies in the future.
+_NEWEST_LIVE = f"""
+positions AS p ON (p.device_time_ms, p.terminal_id, p.fingerprint) = (
+    SELECT n.device_time_ms, n.terminal_id, n.fingerprint FROM positions AS n
+    WHERE n.terminal_id = t.id AND n.backfill = 0 AND n.time_state <> {timebase.TIME_IN_FUTURE}
+    AND n.device_time_ms <= :future_ms
+    ORDER BY n.device_time_ms DESC, n.received_ms DESC LIMIT 1
+)
+"""
+_POSITION_FIELDS = "t.terminal, " + ", ".join(f"p.{name}" for name in POSITION_COLUMNS)
+
+
+class SqliteStore:
+    """`Store` in one SQLite file.
+
+    Args:
+        path: the file; made when missing, with its folder.
+
+    Raises:
+        StoreTooNew: a later release wrote it.
+        StoreUnavailable: it cannot be opened now.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._db = Database(path, unavailable=StoreUnavailable, failed=StoreError, connect=_connect)
+        try:
+            self._refuse_newer()
+        except BaseException:
+            self._db.close()
+            raise
+
+    def migrate(self) -> list[str]:
+        """See Store."""
+        with self._db.transaction() as connection:
+            connection.execute(_MIGRATIONS_TABLE)
+            self._refuse_newer()
+            done = {version for (version,) in connection.execute("SELECT version FROM jtgate_migrations")}
+            pending = [migration for migration in migrations() if migration.version not in done]
+            for migration in pending:
+                connection.execute(migration.sql)
+                connection.execute(
+                    "INSERT INTO jtgate_migrations VALUES (?, ?, ?)",
+                    (migration.version, migration.name, timebase.now_ms()),
+                )
+        return [migration.name for migration in pending]
+
+    def terminal_ids(self, phones: Iterable[str], now_ms: int) -> dict[str, int]:
+        """See Store."""
+        wanted = set(phones)
+        ids = self._known_ids(wanted)
+        missing = sorted(wanted - ids.keys())
+        if missing:
+            with self._db.transaction() as connection:
+                connection.executemany(
+                    "INSERT OR IGNORE INTO terminals (terminal, first_seen_ms) VALUES (?, ?)",
+                    [(terminal, now_ms) for terminal in missing],
+                )
+            ids |= self._known_ids(missing)
+        return ids
+
+    def write(self, batch: StoreBatch, *, consumer: str, seq: int) -> Written:
+        """See Store. Counted are positions, alarm events, card events, messages and quarantined messages.
+
+        Raises:
+            StoreUnavailable: nothing was written; the same call may be repeated.
+            StoreError: a value does not fit its column; nothing was written.
+        """
+        try:
+            with self._db.transaction() as connection:
+                written = write_batch(connection, batch)
+                set_cursor(connection, consumer, seq)
+        except (TypeError, ValueError, OverflowError) as error:
+            raise StoreError(f"a value does not fit its column: {type(error).__name__}") from error
+        return written
+
+    def cursor(self, consumer: str) -> int:
+        """See Store."""
+        return self._db.number("SELECT seq FROM cursors WHERE consumer = ?", (consumer,))
+
+    def open_parts(self) -> list[PartRow]:
+        """See Store."""
+        columns = ", ".join(PartRow._fields)
+        found = self._db.query(f"SELECT {columns} FROM parts ORDER BY received_us, spool_seq, rowid")
+        return [PartRow._make(values) for values in found]
+
+    def last_flags(self) -> dict[int, tuple[int, int, int]]:
+        """See Store. Flags that the terminal did not send are 0."""
+        found = self._db.query(
+            "SELECT t.id, p.device_time_ms, coalesce(p.alarm_flags, 0), coalesce(p.video_alarm_flags, 0) "
+            f"FROM terminals AS t JOIN {_NEWEST_LIVE}",
+            {"future_ms": _future_ms()},
+        )
+        return {int(values[0]): (values[1], values[2], values[3]) for values in found}
+
+    def terminals(self, *, prefix: str = "", limit: int = 1000) -> list[Row]:
+        """See Store. In the order of their numbers."""
+        return self._rows(
+            "SELECT id AS terminal_id, * FROM terminals WHERE terminal >= :prefix AND terminal < :prefix_end "
+            "ORDER BY terminal LIMIT :limit",
+            prefix=prefix,
+            prefix_end=prefix + "\U0010ffff",
+            limit=limit,
+        )
+
+    def sessions(self, *, terminal: str | None = None, open_only: bool = False, limit: int = 100) -> list[Row]:
+        """See Store. `closed_ms` and `reason` are None while a session is open."""
+        return self._rows(
+            f"SELECT t.terminal, s.* FROM sessions AS s LEFT JOIN terminals AS t ON t.id = s.terminal_id "
+            f"WHERE {_of_terminal('s', terminal)} {'AND s.closed_ms IS NULL' if open_only else ''} "
+            "ORDER BY s.session_id DESC LIMIT :limit",
+            terminal=terminal,
+            limit=limit,
+        )
+
+    def positions(
+        self, *, terminal: str | None = None, from_ms: int = 0, to_ms: int | None = None, limit: int = 1000
+    ) -> list[Row]:
+        """See Store. `to_ms` is included."""
+        return self._rows(
+            f"SELECT {_POSITION_FIELDS} FROM positions AS p JOIN terminals AS t ON t.id = p.terminal_id "
+            f"WHERE {_of_terminal('p', terminal)} AND p.device_time_ms BETWEEN :from_ms AND :to_ms "
+            "ORDER BY p.device_time_ms, p.terminal_id, p.fingerprint LIMIT :limit",
+            terminal=terminal,
+            from_ms=from_ms,
+            to_ms=_ANY_TIME_MS if to_ms is None else to_ms,
+            limit=limit,
+        )
+
+    def last_positions(self, *, terminal: str | None = None, limit: int = 1000) -> list[Row]:
+        """See Store. In the order of the terminals' numbers."""
+        return self._rows(
+            f"SELECT {_POSITION_FIELDS} FROM terminals AS t JOIN {_NEWEST_LIVE} "
+            f"WHERE {'t.terminal = :terminal' if terminal is not None else '1'} ORDER BY t.terminal LIMIT :limit",
+            terminal=terminal,
+            future_ms=_future_ms(),
+            limit=limit,
+        )
+
+    def alarm_events(self, *, terminal: str | None = None, from_ms: int = 0, limit: int = 1000) -> list[Row]:
+        """See Store."""
+        return self._rows(
+            "SELECT t.terminal, e.* FROM alarm_events AS e JOIN terminals AS t ON t.id = e.terminal_id "
+            f"WHERE {_of_terminal('e', terminal)} AND e.alarm_time_ms >= :from_ms "
+            "ORDER BY e.alarm_time_ms DESC, e.id DESC LIMIT :limit",
+            terminal=terminal,
+            from_ms=from_ms,
+            limit=limit,
+        )
+
+    def card_events(self, *, terminal: str | None = None, from_ms: int = 0, limit: int = 1000) -> list[Row]:
+        """See Store."""
+        return self._rows(
+            "SELECT t.terminal, e.* FROM card_events AS e JOIN terminals AS t ON t.id = e.terminal_id "
+            f"WHERE {_of_terminal('e', terminal)} AND e.device_time_ms >= :from_ms "
+            "ORDER BY e.device_time_ms DESC, e.id DESC LIMIT :limit",
+            terminal=terminal,
+            from_ms=from_ms,
+            limit=limit,
+        )
+
+    def messages(self, *, terminal: str | None = None, msg_id: int | None = None, limit: int = 1000) -> list[Row]:
+        """See Store. In the order of arrival."""
+        return self._rows(
+            "SELECT t.terminal, m.* FROM messages AS m JOIN terminals AS t ON t.id = m.terminal_id "
+            f"WHERE {_of_terminal('m', terminal)} {'AND m.msg_id = :msg_id' if msg_id is not None else ''} "
+            "ORDER BY m.id DESC LIMIT :limit",
+            terminal=terminal,
+            msg_id=msg_id,
+            limit=limit,
+        )
+
+    def quarantine(
+        self, *, terminal: str | None = None, held_only: bool = True, after_id: int = 0, limit: int = 1000
+    ) -> list[Row]:
+        """See Store."""
+        return self._rows(
+            "SELECT q.*, q.received_us / 1000 AS received_ms FROM quarantine AS q WHERE q.id > :after_id "
+            f"{'AND q.terminal = :terminal' if terminal is not None else ''} "
+            f"{_AND_HELD if held_only else ''} ORDER BY q.id LIMIT :limit",
+            terminal=terminal,
+            after_id=after_id,
+            limit=limit,
+        )
+
+    def mark_replayed(self, ids: Sequence[int], now_ms: int) -> int:
+        """See Store."""
+        with self._db.transaction() as connection:
+            connection.execute(
+                "UPDATE quarantine SET state = 'replayed', replayed_ms = ? "
+                "WHERE state = 'held' AND id IN (SELECT value FROM json_each(?))",
+                (now_ms, json.dumps(list(ids))),
+            )
+            return connection.changes()
+
+    def info(self) -> Mapping[str, object]:
+        """See Store. All counts are exact: of the big tables as kept by the writes, of the others counted."""
+        rows: dict[str, int] = dict.fromkeys(COUNTED_TABLES, 0)
+        rows |= {str(name): int(count) for name, count in self._db.query("SELECT name, rows FROM row_counts")}
+        rows |= {table: self._db.number(f"SELECT count(*) FROM {table}") for table in _SMALL_TABLES}
+        files = (self._db.path, self._db.path.with_name(self._db.path.name + "-wal"))
+        first = self._db.number("SELECT min(device_time_ms) FROM positions WHERE device_time_ms > 0")
+        last = self._db.number("SELECT max(device_time_ms) FROM positions WHERE device_time_ms <= ?", (_future_ms(),))
+        return {
+            "backend": "sqlite",
+            "path": str(self._db.path),
+            "schema_version": self._db.number("SELECT max(version) FROM jtgate_migrations"),
+            "rows": rows,
+            "bytes_on_disk": sum(file.stat().st_size for file in files if file.exists()),
+            "first_position_ms": first,
+            "last_position_ms": last,
+            "cursors": dict(self._db.query("SELECT consumer, seq FROM cursors")),
+        }
+
+    def retain(self, before_ms: int, *, rows_max: int = 20_000) -> int:
+        """See Store. Open sessions, held quarantine and terminals are not deleted."""
+        return delete_before(self._db, before_ms, rows_max)
+
+    def close(self) -> None:
+        """See Store."""
+        self._db.close()
+
+    def _rows(self, sql: str, **values: object) -> list[Row]:
+        return list(self._db.rows(sql, values))
+
+    def _known_ids(self, phones: Iterable[str]) -> dict[str, int]:
+        found = self._db.query(
+            "SELECT terminal, id FROM terminals WHERE terminal IN (SELECT value FROM json_each(?))",
+            (json.dumps(list(phones)),),
+        )
+        return dict(found)
+
+    def _refuse_newer(self) -> None:
+        """Raise StoreTooNew when a later release has migrated the file."""
+        table = self._db.number("SELECT count(*) FROM sqlite_master WHERE name = 'jtgate_migrations'")
+        found = self._db.number("SELECT max(version) FROM jtgate_migrations") if table else 0
+        known = migrations()[-1].version
+        if found > known:
+            raise StoreTooNew(
+                f"{self._db.path.name} has schema version {found}, this release knows {known}: use the later release"
+            )
+
+
+def _connect(path: Path) -> apsw.Connection:
+    return open_connection(path, cache_bytes=CACHE_BYTES, checkpoint_bytes=CHECKPOINT_BYTES)
+
+
+def _of_terminal(alias: str, terminal: str | None) -> str:
+    """Condition on the terminal, in a form that uses the index on its id."""
+    if terminal is None:
+        return "1"
+    return f"{alias}.terminal_id = (SELECT id FROM terminals WHERE terminal = :terminal)"
+
+
+def _future_ms() -> int:
+    return timebase.now_ms() + timebase.FUTURE_LIMIT_MS

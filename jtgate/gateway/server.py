@@ -1,0 +1,262 @@
+"""The gateway process: listeners, the once-a-second work, and the written order of shutdown.
+
+Start: secret → spool → directory → commit thread → "started" record → listeners → status file.
+Stop:  1 stop accepting  2 stop reading  3 commit and answer what was read  4 close every link with a reason
+       5 commit the session records  6 tell the directory  7 close spool and directory.
+"""
+
+import asyncio
+import os
+import ssl
+import stat
+import threading
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+import structlog
+
+from jtgate.codecs.registry import BODY_BYTES_MIN
+from jtgate.codecs.timebase import now_ms, now_us
+from jtgate.gateway import metrics
+from jtgate.gateway.committer import Committer
+from jtgate.gateway.hub import Hub
+from jtgate.gateway.identity import Gatekeeper, load_secret
+from jtgate.gateway.tcp import Doorstep
+from jtgate.gateway.udp import UdpDoor
+from jtgate.runfiles import GATEWAY, remove_run_file, write_run_file
+from jtgate.settings import Settings
+from jtgate.storage.directory import Directory, KickRequest, LiveSession
+from jtgate.storage.open import open_directory, open_spool_progress, open_spool_writer
+from jtgate.storage.records import Transport
+from jtgate.storage.spool import SpoolProgress
+
+log = structlog.get_logger("gateway")
+T = TypeVar("T")
+
+#: Ids whose frames the compiled lane stores and answers alone: there is nothing to decide about them (§3.1).
+LANE_IDS = (0x0002, 0x0200, 0x0704)
+
+#: Connections the kernel may hold for us while the loop is busy.
+LISTEN_BACKLOG = 4096
+
+TICK_S = 1.0
+REQUESTS_S = 0.25
+#: Rounds of REQUESTS_S between two publications of the live sessions.
+PUBLISH_EVERY = 4
+RETAIN_S = 5.0
+#: How long step 3 of the shutdown may take.
+DRAIN_S = 10.0
+
+
+class ConfigurationError(Exception):
+    """The gateway cannot start with these settings; the sentence says what to change."""
+
+
+def plain_ids() -> bytes:
+    """The table that tells the lane which frames it may take: 1 + least body length, 0 for the others."""
+    table = bytearray(65536)
+    for msg_id in LANE_IDS:
+        table[msg_id] = 1 + BODY_BYTES_MIN.get(msg_id, 0)
+    return bytes(table)
+
+
+class Gateway:
+    """One gateway process.
+
+    Args:
+        settings: of `jtgate serve`.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        settings.data.mkdir(parents=True, exist_ok=True)
+        self._directory: Directory = open_directory(settings.data)
+        self._known = self._directory.known()
+        self._known_version = self._directory.version()
+        self._progress: SpoolProgress = open_spool_progress(settings.data)
+        gatekeeper = Gatekeeper(load_secret(settings.data / "secret"), settings.policy, lambda: self._known)
+        self.hub = Hub(settings, gatekeeper)
+        self._threads = ThreadPoolExecutor(1, thread_name_prefix="disk")
+        self._round = 0
+        self._tasks: list[asyncio.Task[None]] = []
+        self._servers: list[asyncio.Server] = []
+        self._udp: asyncio.DatagramTransport | None = None
+        self.port = 0
+        self.tls_port = 0
+
+    async def start(self) -> None:
+        """Open everything and listen.
+
+        Raises:
+            ConfigurationError: a port is taken, a certificate cannot be read.
+        """
+        settings = self._settings
+        loop = asyncio.get_running_loop()
+        self._spool = open_spool_writer(
+            settings.data, bytes_max=settings.spool_bytes_max, keep_us=int(settings.spool_keep_hours * 3600e6)
+        )
+        self.hub.committer = Committer(
+            loop,
+            self._spool,
+            plain_ids(),
+            self.hub.counters,
+            self.hub,
+            pending_bytes_max=settings.pending_bytes_max,
+            durable=settings.ack == "durable",
+        )
+        self._directory.start(now_ms())
+        self.hub.announce()
+        await self._listen(loop)
+        self._tasks = [
+            asyncio.create_task(_every(TICK_S, self._tick), name="gateway-tick"),
+            asyncio.create_task(_every(RETAIN_S, self._retain), name="gateway-retain"),
+            asyncio.create_task(_every(REQUESTS_S, self._exchange), name="gateway-directory"),
+        ]
+        self._write_status()
+        log.info(
+            "gateway.listening", host=settings.host, port=self.port, tls_port=self.tls_port, policy=settings.policy
+        )
+
+    async def _listen(self, loop: asyncio.AbstractEventLoop) -> None:
+        settings, hub = self._settings, self.hub
+        tls = self._tls_context()
+        try:
+            tcp = await loop.create_server(
+                lambda: Doorstep(hub, Transport.TCP), settings.host, settings.port, backlog=LISTEN_BACKLOG
+            )
+            self._servers.append(tcp)
+            self.port = tcp.sockets[0].getsockname()[1]
+            self._udp, _ = await loop.create_datagram_endpoint(
+                lambda: UdpDoor(hub), local_addr=(settings.host, self.port)
+            )
+            if tls is not None:
+                server = await loop.create_server(
+                    lambda: Doorstep(hub, Transport.TLS),
+                    settings.host,
+                    settings.tls_port,
+                    backlog=LISTEN_BACKLOG,
+                    ssl=tls,
+                )
+                self._servers.append(server)
+                self.tls_port = server.sockets[0].getsockname()[1]
+        except OSError as error:
+            raise ConfigurationError(
+                f"cannot listen on {settings.host}:{settings.port}: {error.strerror or error}; "
+                "stop what holds the port or choose another with --port"
+            ) from error
+
+    def _tls_context(self) -> ssl.SSLContext | None:
+        settings = self._settings
+        if settings.tls_cert is None:
+            return None
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.minimum_version = ssl.TLSVersion.TLSv1_2
+        try:
+            context.load_cert_chain(settings.tls_cert, settings.tls_key)
+        except (OSError, ssl.SSLError) as error:
+            raise ConfigurationError(
+                f"cannot read the certificate {settings.tls_cert}: {error}; --tls-cert needs a PEM chain and "
+                "--tls-key its key"
+            ) from error
+        return context
+
+    async def stop(self) -> None:
+        """The written order of shutdown, see the module."""
+        log.info("gateway.stopping", links=len(self.hub.links))
+        self.hub.draining = True
+        for server in self._servers:
+            server.close()
+        self.hub.pause_all()
+        try:
+            await asyncio.wait_for(self.hub.committer.drain(), DRAIN_S)
+        except TimeoutError:
+            log.error(  # noqa: TRY400  the time-out is the whole story
+                "gateway.drain_timed_out", pending_bytes=self.hub.committer.pending_bytes
+            )
+        self.hub.close_all("shutdown")
+        if self._udp is not None:
+            self._udp.close()
+        try:
+            await asyncio.wait_for(self.hub.committer.drain(), DRAIN_S)
+        except TimeoutError:
+            log.error(  # noqa: TRY400  the time-out is the whole story
+                "gateway.drain_timed_out", pending_bytes=self.hub.committer.pending_bytes
+            )
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._publish(*self.hub.changes())
+        self._threads.shutdown()
+        self.hub.counters.flush()
+        self.hub.committer.stop()
+        self._spool.close()
+        self._directory.close()
+        remove_run_file(self._settings.data, GATEWAY)
+
+    async def _tick(self) -> None:
+        self.hub.tick()
+
+    async def _retain(self) -> None:
+        """Let go of what is stored and old; commits go on meanwhile."""
+        await self._on_thread(self._retain_now)
+
+    def _retain_now(self) -> None:
+        self._spool.retain(self._progress.minimum(), now_us())
+        metrics.SPOOL_BYTES.set(self._spool.info().bytes_on_disk)
+
+    async def _exchange(self) -> None:
+        """Carry sessions to the directory and requests from it."""
+        self._round += 1
+        changed, gone = self.hub.changes() if self._round % PUBLISH_EVERY == 0 else ([], [])
+        requests = await self._on_thread(self._publish, changed, gone)
+        if requests:
+            await self._on_thread(self._finish, self.hub.kick(requests))
+
+    async def _on_thread(self, work: Callable[..., T], *arguments: object) -> T:
+        """Disk work beside the loop, one piece at a time."""
+        return await asyncio.get_running_loop().run_in_executor(self._threads, work, *arguments)
+
+    def _publish(self, changed: list[LiveSession], gone: list[int]) -> list[KickRequest]:
+        """Runs on the directory thread: write what changed, fetch what is asked when somebody wrote."""
+        directory = self._directory
+        if changed or gone:
+            directory.publish(changed, gone)
+        version = directory.version()
+        if version == self._known_version:
+            return []
+        self._known_version = version
+        self._known = directory.known()
+        return directory.take_requests()
+
+    def _finish(self, outcomes: list[tuple[int, str]]) -> None:
+        for request_id, outcome in outcomes:
+            self._directory.finish(request_id, outcome)
+
+    def _write_status(self) -> None:
+        """Tell other processes where we listen."""
+        facts = {"pid": os.getpid(), "port": self.port, "tls_port": self.tls_port, "started_ms": now_ms()}
+        write_run_file(self._settings.data, GATEWAY, facts)
+
+
+async def _every(seconds: float, work: Callable[[], Awaitable[None]]) -> None:
+    """Do something again and again; a failure is logged and does not end it."""
+    while True:
+        await asyncio.sleep(seconds)
+        try:
+            await work()
+        except Exception:
+            log.exception("gateway.round_failed", work=getattr(work, "__name__", "?"))
+
+
+def watch_parent(stop: Callable[[], object]) -> None:
+    """Call `stop` when standard input, if it is a pipe, closes: the supervisor at its other end is gone."""
+    if not stat.S_ISFIFO(os.fstat(0).st_mode):
+        return
+
+    def wait() -> None:
+        while os.read(0, 4096):
+            pass
+        stop()
+
+    threading.Thread(target=wait, name="watch-parent", daemon=True).start()

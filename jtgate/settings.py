@@ -1,0 +1,403 @@
+"""Every setting, once: a flag, a JTGATE_… variable and a key of jtgate.toml, in that order of precedence.
+
+`Settings` holds the values, `TABLE` says how each is written and what it means. The command line builds its
+options from the table and docs/settings.md is printed from it, so a setting cannot exist in one place only.
+
+    SettingsError           something is wrong with the configuration; exit code 78
+    ├── SettingsFileError       jtgate.toml cannot be read or is not TOML
+    ├── UnknownSetting          a key that no setting has
+    ├── BadValue                a value the setting cannot have
+    └── NotInThisRelease        a setting of the standard list that this release cannot honour yet
+"""
+
+import difflib
+import json
+import re
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from jtgate.settings_kinds import ADDRESS, FILE, FOLDER, INTEGER, NAMES, NUMBER, SIZE, SIZE_UNITS, TEXT, URL, Kind
+
+#: Exit code of a configuration error: EX_CONFIG of sysexits.h. Children use it too.
+EX_CONFIG: Final = 78
+
+DEFAULT_CONFIG: Final = Path("jtgate.toml")
+ENV_PREFIX: Final = "JTGATE_"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Settings of `jtgate serve`; see docs/settings.md. Times are seconds, sizes bytes unless named otherwise."""
+
+    data: Path = Path("data")
+    host: str = "0.0.0.0"  # noqa: S104  terminals come from outside
+    port: int = 6808
+    tls_port: int = 6809
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
+    http: str = "127.0.0.1:8080"
+    store: str = ""  # "" = SQLite under the data folder
+    redis: str = ""
+    mqtt: str = ""
+    workers: int = 1
+    policy: str = "open"  # open | known
+    ack: str = "durable"  # durable | received
+    unknown_result: int = 3  # result of 0x8001 to a message id nobody knows: 3, or 0 for terminals that loop on it
+    connections_max: int = 65_536
+    connections_per_address_max: int = 10_000
+    auth_seconds: float = 60.0  # time to identify
+    idle_seconds: float = 180.0  # nothing received for so long: closed
+    frame_bytes_max: int = 4096
+    bad_frames_max: int = 50  # in a row, without a good one between them
+    parts_bytes_max: int = 64 << 20  # memory for sub-packages of all terminals together
+    pending_bytes_max: int = 32 << 20  # received and not yet committed; above it reading pauses
+    forwarders: tuple[str, ...] = field(default=())  # addresses allowed to carry many terminals on one link
+    spool_bytes_max: int = 8 << 30
+    spool_keep_hours: float = 72.0
+    store_keep_days: float = 90.0
+    log_format: str = "auto"  # auto | console | json
+    log_level: str = "info"
+    demo: int = 0  # simulated terminals beside the gateway
+
+    def to_json(self) -> str:
+        """One line of JSON, the form in which child processes get their settings."""
+        values = {entry.name: getattr(self, entry.name) for entry in TABLE}
+        return json.dumps({name: str(v) if isinstance(v, Path) else v for name, v in values.items()})
+
+    @classmethod
+    def from_json(cls, text: str) -> "Settings":
+        """Read what `to_json` wrote.
+
+        Raises:
+            SettingsError: not JSON, an unknown key or a bad value.
+        """
+        try:
+            values = json.loads(text)
+        except ValueError as error:
+            raise SettingsFileError(f"--settings is not JSON: {error}", "pass what Settings.to_json() wrote") from error
+        if not isinstance(values, dict):
+            raise SettingsFileError("--settings is not a JSON object", "pass what Settings.to_json() wrote")
+        return cls(**_parsed(values, lambda name: f"--settings: {name}"))  # type: ignore[arg-type]
+
+    @property
+    def http_address(self) -> tuple[str, int]:
+        """Host and port of the HTTP server; IPv6 hosts without their brackets."""
+        host, _, port = self.http.rpartition(":")
+        return host.strip("[]"), int(port)
+
+
+class SettingsError(Exception):
+    """Something is wrong with the configuration.
+
+    Args:
+        message: what is wrong, and where it was said.
+        advice: what to do about it.
+    """
+
+    code = "settings"
+
+    def __init__(self, message: str, advice: str) -> None:
+        super().__init__(message)
+        self.message = message
+        self.advice = advice
+
+
+class SettingsFileError(SettingsError):
+    """The file cannot be read or is not TOML."""
+
+    code = "settings.file"
+
+
+class UnknownSetting(SettingsError):
+    """A key that no setting has."""
+
+    code = "settings.unknown"
+
+
+class BadValue(SettingsError):
+    """A value the setting cannot have."""
+
+    code = "settings.value"
+
+
+class NotInThisRelease(SettingsError):
+    """A setting of the standard list that this release cannot honour yet."""
+
+    code = "settings.not_in_this_release"
+
+
+class Setting(NamedTuple):
+    """One row of the table."""
+
+    name: str  # field of Settings and key of jtgate.toml
+    kind: Kind
+    group: str
+    help: str
+    low: float | None = None  # smallest legal value
+    high: float | None = None
+    choices: tuple[str, ...] = ()
+
+    @property
+    def flag(self) -> str:
+        """The command-line option: --tls-port."""
+        return "--" + self.name.replace("_", "-")
+
+    @property
+    def variable(self) -> str:
+        """The environment variable: JTGATE_TLS_PORT."""
+        return ENV_PREFIX + self.name.upper()
+
+    @property
+    def metavar(self) -> str:
+        """How the value is written in help texts."""
+        return "|".join(self.choices) if self.choices else self.kind.metavar
+
+    @property
+    def default(self) -> object:
+        """The value when nobody says anything."""
+        return _DEFAULTS[self.name]
+
+    def parse(self, value: object, where: str) -> object:
+        """Check a value and give it its type.
+
+        Args:
+            value: text, or what TOML made of it.
+            where: place named in the error.
+
+        Raises:
+            BadValue: the value is of the wrong kind or out of range.
+        """
+        try:
+            parsed = self.kind.parse(value)
+        except ValueError as error:
+            raise BadValue(f"{where}: {error}, got {value!r}", f"{self.name}: {self.help}") from None
+        if self.choices and parsed not in self.choices:
+            raise BadValue(f"{where}: {value!r} is none of {', '.join(self.choices)}", f"{self.name}: {self.help}")
+        if isinstance(parsed, int | float) and not self._in_range(parsed):
+            raise BadValue(f"{where}: {parsed} is not {self._range()}", f"{self.name}: {self.help}")
+        return parsed
+
+    def _in_range(self, number: float) -> bool:
+        return (self.low is None or number >= self.low) and (self.high is None or number <= self.high)
+
+    def _range(self) -> str:
+        if self.high is None:
+            return f"{self.low:g} or more"
+        return f"between {self.low or 0:g} and {self.high:g}"
+
+
+_DEFAULTS: Final[dict[str, object]] = {f.name: f.default for f in fields(Settings)}
+
+_PORT_MAX = 65_535
+
+_LISTEN = "Where it listens"
+_KEEP = "What it keeps"
+_TERMINALS = "How it treats terminals"
+_LIMITS = "Limits"
+_LOGS = "Logs"
+_DEMO = "Demonstration"
+
+#: In the order of the dataclass; a test compares the two.
+TABLE: Final = (
+    Setting("data", FOLDER, _KEEP, "Folder of the spool, the store and everything else that is kept."),
+    Setting("host", TEXT, _LISTEN, "Address on which terminals are awaited."),
+    Setting("port", INTEGER, _LISTEN, "TCP and UDP port for terminals; 0 takes any free one.", 0, _PORT_MAX),
+    Setting("tls_port", INTEGER, _LISTEN, "Port for TLS, used once a certificate is given.", 0, _PORT_MAX),
+    Setting("tls_cert", FILE, _LISTEN, "Certificate chain in PEM; turns TLS on."),
+    Setting("tls_key", FILE, _LISTEN, "Private key of the certificate in PEM."),
+    Setting("http", ADDRESS, _LISTEN, "Address of /metrics and /health; port 0 takes any free one."),
+    Setting(
+        "store",
+        URL,
+        _KEEP,
+        "Store: empty for SQLite under the data folder, or sqlite:///PATH; postgresql://… is not in this release.",
+    ),
+    Setting("redis", URL, _KEEP, "Redis for several gateways (redis://…); not in this release."),
+    Setting("mqtt", URL, _LISTEN, "MQTT broker with terminals behind it (mqtt://…); not in this release."),
+    Setting(
+        "workers", INTEGER, _LISTEN, "Gateway processes; more than one needs Redis, so not in this release.", 1, 256
+    ),
+    Setting(
+        "policy",
+        TEXT,
+        _TERMINALS,
+        "Who may register: open = any terminal, known = those of `jtgate terminals add`.",
+        choices=("open", "known"),
+    ),
+    Setting(
+        "ack",
+        TEXT,
+        _TERMINALS,
+        "When 0x8001 is sent: durable = after the spool is on disk; received = before, for comparison only.",
+        choices=("durable", "received"),
+    ),
+    Setting(
+        "unknown_result",
+        INTEGER,
+        _TERMINALS,
+        "Result of 0x8001 to a message id nobody knows: 3 (not supported), or 0 for terminals that repeat for ever.",
+        0,
+        3,
+    ),
+    Setting("connections_max", INTEGER, _LIMITS, "Connections at a time.", 1, 10_000_000),
+    Setting("connections_per_address_max", INTEGER, _LIMITS, "Connections at a time from one address.", 1, 10_000_000),
+    Setting("auth_seconds", NUMBER, _LIMITS, "Time a connection has to say who it is.", 0.1, 86_400),
+    Setting("idle_seconds", NUMBER, _LIMITS, "A session that sends nothing for so long is closed.", 0.1, 86_400),
+    Setting("frame_bytes_max", SIZE, _LIMITS, "Longest frame, escaped, between two flags.", 64, 65_536),
+    Setting(
+        "bad_frames_max", INTEGER, _LIMITS, "Bad frames in a row after which a connection is closed.", 1, 1_000_000
+    ),
+    Setting("parts_bytes_max", SIZE, _LIMITS, "Memory for sub-packages of all terminals together.", 65_536),
+    Setting("pending_bytes_max", SIZE, _LIMITS, "Received and not yet on disk; above it reading pauses.", 65_536),
+    Setting("forwarders", NAMES, _TERMINALS, "Addresses allowed to carry many terminals on one connection."),
+    Setting(
+        "spool_bytes_max", SIZE, _KEEP, "Size of the spool; when full, frames are refused, never dropped.", 1 << 20
+    ),
+    Setting("spool_keep_hours", NUMBER, _KEEP, "How long raw frames stay in the spool, for replay.", 0),
+    Setting("store_keep_days", NUMBER, _KEEP, "How long decoded rows stay in the store.", 0),
+    Setting(
+        "log_format",
+        TEXT,
+        _LOGS,
+        "console for people, json for machines, auto = console on a terminal.",
+        choices=("auto", "console", "json"),
+    ),
+    Setting(
+        "log_level",
+        TEXT,
+        _LOGS,
+        "Least important event that is logged.",
+        choices=("debug", "info", "warning", "error", "critical"),
+    ),
+    Setting("demo", INTEGER, _DEMO, "Simulated terminals that drive beside the gateway.", 0, 100_000),
+)
+
+_SERVERS: Final = ("postgresql", "postgres", "timescaledb")
+
+_BY_NAME: Final = {entry.name: entry for entry in TABLE}
+
+
+def load(
+    flags: Mapping[str, object] | None = None,
+    *,
+    env: Mapping[str, str] | None = None,
+    config: Path | None = None,
+) -> Settings:
+    """The settings in force: flag, else variable, else file, else default.
+
+    Args:
+        flags: values given on the command line, by field name; None means not given.
+        env: the environment; variables beginning with JTGATE_ that are no setting are left alone.
+        config: the file; None reads ./jtgate.toml when there is one.
+
+    Raises:
+        SettingsError: a file that cannot be read, an unknown key, a bad value.
+    """
+    env = env or {}
+    values = read_file(config)
+    for entry in TABLE:
+        said = (flags or {}).get(entry.name)
+        if said is not None:
+            values[entry.name] = entry.parse(said, entry.flag)
+        elif entry.variable in env:
+            values[entry.name] = entry.parse(env[entry.variable], entry.variable)
+    return replace(Settings(), **values)  # type: ignore[arg-type]
+
+
+def read_file(config: Path | None) -> dict[str, object]:
+    """Checked values of a jtgate.toml by field name; empty when none is named and ./jtgate.toml is absent.
+
+    Raises:
+        SettingsError: see `load`.
+    """
+    path = config or DEFAULT_CONFIG
+    if config is None and not path.exists():
+        return {}
+    try:
+        text = path.read_text(encoding="utf-8")
+        raw = tomllib.loads(text)
+    except OSError as error:
+        raise SettingsFileError(f"{path}: {error.strerror}", "name a readable file with --config FILE") from error
+    except UnicodeDecodeError as error:
+        raise SettingsFileError(f"{path}: not UTF-8 at byte {error.start}", "save the file as UTF-8") from error
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsFileError(f"{path}: {error}", 'write one `key = value` a line, text in "quotes"') from error
+    return _parsed(raw, lambda name: f"{path}:{_line_of(name, text)}: {name}")
+
+
+def check_release(settings: Settings) -> None:
+    """Refuse combinations that cannot work, before anything is started.
+
+    Raises:
+        NotInThisRelease: Redis, MQTT, PostgreSQL or more than one gateway.
+        BadValue: a certificate without its key, or the reverse.
+    """
+    if settings.workers > 1:
+        raise NotInThisRelease(
+            f"--workers {settings.workers}: more than one gateway shares its sessions through Redis,"
+            " which this release does not have",
+            "leave --workers at 1",
+        )
+    if settings.redis:
+        raise NotInThisRelease(
+            "--redis: Redis is not in this release", "leave --redis out; spool and directory are embedded"
+        )
+    if settings.mqtt:
+        raise NotInThisRelease(
+            "--mqtt: MQTT is not in this release", "leave --mqtt out; terminals connect by TCP, UDP or TLS"
+        )
+    scheme = settings.store.partition(":")[0]  # the rest may hold a password
+    if scheme in _SERVERS:
+        raise NotInThisRelease(
+            f"--store {scheme}://…: a database server is not in this release",
+            "leave --store out; the store is SQLite under --data",
+        )
+    if scheme and not settings.store.startswith("sqlite:///"):
+        raise BadValue(f"--store: no store answers to {scheme}", "leave --store out, or name a file: sqlite:///PATH")
+    if (settings.tls_cert is None) != (settings.tls_key is None):
+        missing = "--tls-key" if settings.tls_key is None else "--tls-cert"
+        raise BadValue(f"{missing} is missing", "give --tls-cert and --tls-key together")
+
+
+def warnings(settings: Settings) -> list[str]:
+    """Settings that work and that nobody should be surprised by later."""
+    found = []
+    if settings.policy == "open":
+        found.append("policy is open: any terminal may register (--policy known admits only `jtgate terminals add`)")
+    if settings.ack == "received":
+        found.append("ack is received: terminals are answered before their data is safe (--ack durable)")
+    return found
+
+
+def _parsed(raw: Mapping[str, object], where: Callable[[str], str]) -> dict[str, object]:
+    """Check names and values of a mapping."""
+    values: dict[str, object] = {}
+    for name, value in raw.items():
+        entry = _BY_NAME.get(name)
+        if entry is None:
+            close = difflib.get_close_matches(name, _BY_NAME, n=1)
+            advice = f"did you mean {close[0]}?" if close else "docs/settings.md lists every key"
+            raise UnknownSetting(f"{where(name)} is not a setting", advice)
+        values[name] = entry.parse(value, where(name))
+    return values
+
+
+def _line_of(name: str, text: str) -> int:
+    """Line of a key or table in a TOML text; 1 when it is written in some unusual way."""
+    pattern = re.compile(rf"""\s*\[*\s*["']?{re.escape(name)}["']?\s*[=.\]]""")
+    return next((number for number, line in enumerate(text.splitlines(), 1) if pattern.match(line)), 1)
+
+
+def shown(entry: Setting) -> str:
+    """The default of a setting as people write it; "none" when there is none."""
+    value = entry.default
+    if value in (None, "", ()):
+        return "none"
+    if entry.kind is SIZE and isinstance(value, int):
+        for unit in ("G", "M"):
+            if value % SIZE_UNITS[unit] == 0:
+                return f"{value // SIZE_UNITS[unit]}{unit}"
+    return f"{value:g}" if isinstance(value, float) else str(value)

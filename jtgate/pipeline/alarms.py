@@ -1,0 +1,182 @@
+"""Alarm events out of stored positions: alarm items 0x64–0x67 and 0x70, and edges of the flag bits.
+
+An edge is the change of one bit between two live reports of a terminal with rising device times: 0→1 is
+"start", 1→0 is "end" (§4.2). Back-filled reports, reports without a good time and reports older than the last one never
+move the state, so working through the same frames again finds no edge twice.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from functools import reduce
+from operator import or_
+from typing import Any, Final
+
+import jtgate.codecs.jt808.location  # noqa: F401  fills the table of items
+from jtgate.codecs.errors import ProtocolError
+from jtgate.codecs.items import ITEMS
+from jtgate.codecs.jsatl12.items import TpmsAlarm
+from jtgate.codecs.timebase import TIME_GOOD, to_ms
+from jtgate.codecs.twins import load
+from jtgate.storage.model import POSITION_COLUMNS, AlarmEventRow
+
+fingerprint = load("columns").fingerprint
+
+SOURCE_FLAG: Final = "jt808:flag"  # 报警标志
+SOURCE_VIDEO: Final = "jt1078:video"  # 视频相关报警
+
+START: Final = "start"
+END: Final = "end"
+INSTANT: Final = "instant"
+
+_COLUMN: Final = {name: index for index, name in enumerate(POSITION_COLUMNS)}
+_TERMINAL: Final = _COLUMN["terminal_id"]
+_TIME: Final = _COLUMN["device_time_ms"]
+_TIME_STATE: Final = _COLUMN["time_state"]
+_BACKFILL: Final = _COLUMN["backfill"]
+_ALARM: Final = _COLUMN["alarm_flags"]
+_VIDEO: Final = _COLUMN["video_alarm_flags"]
+_EXTRA: Final = _COLUMN["extra_items"]
+_RECEIVED: Final = _COLUMN["received_ms"]
+_SESSION: Final = _COLUMN["session_id"]
+_SEQ: Final = _COLUMN["spool_seq"]
+_SERIAL: Final = _COLUMN["serial"]
+_STATUS: Final = _COLUMN["status"]
+_LATITUDE: Final = _COLUMN["latitude"]
+_LONGITUDE: Final = _COLUMN["longitude"]
+_SPEED: Final = _COLUMN["speed_kmh"]
+
+#: Alarm items 0x64–0x67 and 0x70.
+ALARM_ITEMS: Final = {f"0x{item_id:02x}": ITEMS[item_id].cls for item_id in (0x64, 0x65, 0x66, 0x67, 0x70)}
+#: 标志状态 of an alarm item; anything else is an alarm without duration as well.
+_PHASES: Final = {1: START, 2: END}
+_SOUTH: Final = 1 << 2
+_WEST: Final = 1 << 3
+
+Row = tuple[Any, ...]  # a PositionRow
+Flags = tuple[int, int, int]  # device_time_ms, alarm flags, video alarm flags
+
+
+def items(rows: Sequence[Row], events: Counter[str]) -> Iterator[AlarmEventRow]:
+    """Alarm events of the alarm items in these rows, back-filled ones included: they are facts.
+
+    Args:
+        rows: positions.
+        events: counts items that have no form we know; the position keeps their bytes.
+    """
+    for row in rows:
+        extra = row[_EXTRA]
+        if extra is None or ('"0x6' not in extra and '"0x70' not in extra):
+            continue
+        for item in json.loads(extra):
+            form = ALARM_ITEMS.get(item["id"])
+            if form is None:
+                continue
+            raw = bytes.fromhex(item["raw"])
+            try:
+                alarm = form.decode(raw)
+            except ProtocolError:
+                events["alarm_item_undecoded"] += 1
+                continue
+            yield _item_event(row, item["id"], raw, alarm)
+
+
+def _item_event(row: Row, item_id: str, raw: bytes, alarm: Any) -> AlarmEventRow:
+    """The event of a decoded item; its coordinates have no hemisphere, the report around it has (§1.1)."""
+    latitude, longitude = row[_LATITUDE], row[_LONGITUDE]
+    body = alarm.to_json()
+    if alarm.latitude or alarm.longitude:
+        latitude = _signed(alarm.latitude, row[_STATUS] & _SOUTH, 90)
+        longitude = _signed(alarm.longitude, row[_STATUS] & _WEST, 180)
+        body["latitude"], body["longitude"] = latitude, longitude
+    return AlarmEventRow(
+        terminal_id=row[_TERMINAL],
+        source=f"jsatl12:{item_id}",
+        alarm_time_ms=to_ms(alarm.time) or row[_TIME],
+        fingerprint=fingerprint(raw),
+        received_ms=row[_RECEIVED],
+        session_id=row[_SESSION],
+        spool_seq=row[_SEQ],
+        serial=row[_SERIAL],
+        alarm_type=alarm_type_of(alarm),
+        phase=_PHASES.get(alarm.flag, INSTANT),
+        level=getattr(alarm, "level", None),
+        latitude=latitude,
+        longitude=longitude,
+        speed_kmh=float(alarm.speed_kmh),
+        alarm_number=alarm.alarm_number.encode().hex(),
+        attachment_count=alarm.alarm_number.attachment_count,
+        body=json.dumps(body, ensure_ascii=False, separators=(",", ":")),
+    )
+
+
+def alarm_type_of(alarm: Any) -> int:
+    """The type byte of an alarm item; of a tyre alarm, which has none, the bits of all its tyres."""
+    if isinstance(alarm, TpmsAlarm):
+        return reduce(or_, (tyre.alarm_flags for tyre in alarm.tyres), 0)
+    kind: int = alarm.alarm_type
+    return kind
+
+
+def _signed(degrees: float, negative: int, limit: int) -> float | None:
+    if abs(degrees) > limit:
+        return None
+    return -abs(degrees) if negative else float(degrees)
+
+
+class FlagEdges:
+    """Alarm flags of every terminal as its newest live report had them.
+
+    Device times are whole seconds. Of several reports in one second each may raise bits, none clears any:
+    which came last cannot be told from a repetition, so what was cleared shows with the next second.
+
+    Args:
+        known: terminal id -> Flags, from `Store.last_flags`.
+    """
+
+    def __init__(self, known: Mapping[int, Flags]) -> None:
+        self._last = {terminal_id: flags for terminal_id, flags in known.items() if flags[0]}
+
+    def scan(self, rows: Sequence[Row]) -> Iterator[AlarmEventRow]:
+        """Edges that these rows bring, in their order."""
+        last = self._last
+        for row in rows:
+            if row[_BACKFILL] or row[_TIME_STATE] != TIME_GOOD:
+                continue
+            time_ms, alarm, video = row[_TIME], row[_ALARM], row[_VIDEO] or 0
+            before = last.get(row[_TERMINAL], (0, 0, 0))
+            if time_ms < before[0]:
+                continue
+            if time_ms == before[0]:
+                alarm, video = alarm | before[1], video | before[2]
+            last[row[_TERMINAL]] = (time_ms, alarm, video)
+            if alarm != before[1]:
+                yield from _edges(row, SOURCE_FLAG, before[1], alarm)
+            if video != before[2]:
+                yield from _edges(row, SOURCE_VIDEO, before[2], video)
+
+
+def _edges(row: Row, source: str, before: int, now: int) -> Iterator[AlarmEventRow]:
+    changed = before ^ now
+    for bit in range(changed.bit_length()):
+        if changed >> bit & 1:
+            started = bool(now >> bit & 1)
+            yield AlarmEventRow(
+                terminal_id=row[_TERMINAL],
+                source=source,
+                alarm_time_ms=row[_TIME],
+                fingerprint=fingerprint(bytes((bit, started))),
+                received_ms=row[_RECEIVED],
+                session_id=row[_SESSION],
+                spool_seq=row[_SEQ],
+                serial=row[_SERIAL],
+                alarm_type=bit,
+                phase=START if started else END,
+                level=None,
+                latitude=row[_LATITUDE],
+                longitude=row[_LONGITUDE],
+                speed_kmh=row[_SPEED],
+                alarm_number=None,
+                attachment_count=None,
+                body="{}",
+            )

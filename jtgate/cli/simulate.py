@@ -1,0 +1,248 @@
+"""`jtgate simulate fleet`: simulated terminals against this platform or any other."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+from rich.console import Console
+from rich.live import Live
+from rich.text import Text
+
+from jtgate.cli.common import (
+    EX_CONFIG,
+    EX_FAULTS,
+    EX_UNAVAILABLE,
+    Failure,
+    examples,
+    json_option,
+    print_facts,
+    print_json,
+    print_table,
+)
+from jtgate.cli.naming import message_title
+from jtgate.codecs.edition import Edition
+from jtgate.simulators.faults import FAULTS, Fault, FaultPlan
+
+if TYPE_CHECKING:
+    from jtgate.simulators.fleet import Fleet
+
+_FAULT_HELP = "\n".join(f"  {fault.value:<9} {FAULTS[fault].rate:<6} {FAULTS[fault].about}" for fault in Fault)
+
+_FLEET_EPILOG = (
+    "\b\nFaults and their usual rates (share of frames; storm: share of terminals, about once a minute):\n"
+    + _FAULT_HELP
+    + "\n\n"
+    + examples(
+        "jtgate simulate fleet --terminals 100",
+        "jtgate simulate fleet --terminals 5000 --duration 300 --alarms 0.01 --blind 0.002",
+        "jtgate simulate fleet --port 6808 --transport udp --edition 2019 --duration 60 --json",
+        "jtgate simulate fleet --terminals 50 --faults all --duration 60",
+        "jtgate simulate fleet --faults checksum:0.05,storm --ledger acknowledged.jsonl --duration 30",
+    )
+    + "\n\n\b\nExit codes:\n"
+    "  0   everything sent was answered, nothing was lost\n"
+    "  1   something stayed unanswered or was lost (the summary says what)\n"
+    "  2   the command line makes no sense\n"
+    "  69  not one connection came about\n"
+    "  78  this machine does not allow so many connections"
+)
+
+_RATE = click.FloatRange(0.0, 1.0)
+_ABOVE_ZERO = click.FloatRange(min=0.0, min_open=True)
+
+
+@click.group(epilog=examples("jtgate simulate fleet --terminals 100 --duration 60"))
+def simulate() -> None:
+    """Simulated terminals, with all their faults."""
+
+
+@simulate.command(epilog=_FLEET_EPILOG)
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address of the platform.")
+@click.option("--port", type=click.IntRange(1, 65535), default=6808, show_default=True, help="Its port.")
+@click.option("--transport", type=click.Choice(["tcp", "udp"]), default="tcp", show_default=True, help="Carrier.")
+@click.option("--terminals", type=click.IntRange(1, 500_000), default=100, show_default=True, help="How many.")
+@click.option("--interval", type=_ABOVE_ZERO, default=10.0, show_default=True, help="Seconds between reports.")
+@click.option("--heartbeat", type=_ABOVE_ZERO, default=60.0, show_default=True, help="Seconds between heartbeats.")
+@click.option("--duration", type=_ABOVE_ZERO, metavar="SECONDS", help="Length of the run.  [default: until Ctrl-C]")
+@click.option("--ramp", type=_ABOVE_ZERO, default=200.0, show_default=True, help="Connections begun per second.")
+@click.option(
+    "--edition",
+    type=click.Choice(["mix", *(edition.value for edition in Edition)]),
+    default="mix",
+    show_default=True,
+    help="Edition of JT/T 808 spoken; mix: 2013 and 2019, and 2011 for a few.",
+)
+@click.option(
+    "--phone-base",
+    type=click.IntRange(1, 10**12 - 1),
+    default=13_800_000_000,
+    show_default=True,
+    help="Phone number of the first terminal; the others follow.",
+)
+@click.option("--alarms", type=_RATE, default=0.01, show_default=True, help="Chance of an alarm with each report.")
+@click.option(
+    "--blind", type=_RATE, default=0.0, show_default=True, help="Chance of losing the network with each report."
+)
+@click.option(
+    "--pictures", type=_RATE, default=0.0, show_default=True, help="Chance of a picture (0x0801) with each report."
+)
+@click.option("--faults", default="", metavar="LIST", help="What to do wrong: `all`, or names with rates, see below.")
+@click.option(
+    "--answer-timeout", type=_ABOVE_ZERO, default=10.0, show_default=True, help="Seconds to wait for an answer."
+)
+@click.option("--retries", type=click.IntRange(0, 20), default=3, show_default=True, help="Retransmissions.")
+@click.option(
+    "--speedup",
+    type=click.FloatRange(min=0.1, max=1000.0),
+    default=1.0,
+    show_default=True,
+    help="Simulated seconds per second. With --duration the device clocks end at the present, else they run ahead.",
+)
+@click.option(
+    "--seed",
+    type=int,
+    default=1,
+    show_default=True,
+    help="Decides all that chance decides: the n-th report of a terminal carries the same vehicle state and alarms in "
+    "every run. Serials, retransmissions and what is batched depend on timing too.",
+)
+@click.option(
+    "--ledger",
+    type=click.Path(path_type=Path, dir_okay=False, writable=True),
+    metavar="FILE",
+    help="Write a JSON line for everything that was acknowledged.",
+)
+@json_option
+def fleet(
+    host: str,
+    port: int,
+    transport: str,
+    terminals: int,
+    interval: float,
+    heartbeat: float,
+    duration: float | None,
+    ramp: float,
+    edition: str,
+    phone_base: int,
+    alarms: float,
+    blind: float,
+    pictures: float,
+    faults: str,
+    answer_timeout: float,
+    retries: int,
+    speedup: float,
+    seed: int,
+    ledger: Path | None,
+    as_json: bool,
+) -> None:
+    """Drive any number of simulated vehicles: register, report, raise alarms, lose the network, come back.
+
+    Ends after --duration or with Ctrl-C, waits up to 5 s for the last answers and prints what was sent,
+    answered and lost, and how long answers took.
+    """
+    from jtgate.simulators.fleet import FleetError, FleetOptions, run_fleet
+    from jtgate.simulators.terminal import Rules
+
+    if phone_base + terminals > 10**12:
+        raise click.UsageError(f"the phone numbers from {phone_base} on do not fit twelve digits")
+    try:
+        plan = FaultPlan.parse(faults, datagrams=transport == "udp")
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--faults") from error
+    options = FleetOptions(
+        host=host,
+        port=port,
+        terminals=terminals,
+        rules=Rules(interval, heartbeat, answer_timeout, retries, alarms, blind, pictures, plan),
+        datagrams=transport == "udp",
+        ramp=ramp,
+        duration_s=duration if duration is not None else float("inf"),
+        speedup=speedup,
+        seed=seed,
+        phone_base=phone_base,
+        edition=None if edition == "mix" else Edition(edition),
+        ledger=ledger,
+    )
+    screen = Console(stderr=True, highlight=False)
+    try:
+        if screen.is_terminal:
+            with Live(console=screen, transient=True, auto_refresh=False) as live:
+                done = run_fleet(options, lambda now: live.update(_progress(now), refresh=True))
+        else:
+            done = run_fleet(options)
+    except FleetError as error:
+        raise Failure(str(error), "see ulimit -n, and --terminals", EX_CONFIG) from error
+    except OSError as error:
+        raise Failure(str(error), "check --ledger and --host", EX_CONFIG) from error
+    if as_json:
+        print_json(done.summary())
+    else:
+        _print_summary(done)
+    if not done.tally.connected:
+        raise Failure(
+            f"nothing answers at {host}:{port} ({transport})", "start a platform: jtgate serve", EX_UNAVAILABLE
+        )
+    if done.failed:
+        raise click.exceptions.Exit(EX_FAULTS)
+
+
+def _progress(now: "Fleet") -> Text:
+    """The line shown while the fleet runs."""
+    tally = now.tally
+    p99_us = tally.latency.percentile_us(99)
+    p99 = "-" if p99_us is None else f"{p99_us / 1000:.1f} ms"
+    return Text(
+        f"online {now.online}/{now.options.terminals}   sent {tally.sent.total()}   "
+        f"answered {tally.answered.total()}   waiting {now.in_flight}   unanswered {tally.unanswered.total()}   "
+        f"p99 {p99}   (Ctrl-C ends the run)"
+    )
+
+
+def _print_summary(done: "Fleet") -> None:
+    """The tables at the end."""
+    tally = done.tally
+    ids = sorted(tally.sent)
+    columns = ("message", "sent", "answered", "unanswered", "carried over", "abandoned", "resent")
+    counters = (tally.sent, tally.answered, tally.unanswered, tally.carried_over, tally.abandoned, tally.resent)
+    rows = [(message_title(msg_id), *(counter[msg_id] for counter in counters)) for msg_id in ids]
+    rows.append(("all", *(counter.total() for counter in counters)))
+    print_table(columns, rows, right=columns[1:])
+    click.echo()
+    latency = tally.latency.percentiles()
+    seconds = max(done.elapsed_s, 1e-9)
+    odd = (
+        f"{tally.answers_repeated} repeated, {tally.answers_late} late, {tally.answers_wrong} wrong, "
+        f"{tally.answers_to_damaged} to damaged frames, {tally.frames_bad} bad frames"
+    )
+    positions = (
+        f"{tally.positions_acknowledged} acknowledged, {tally.positions_lost} lost, {tally.positions_unsent} unsent"
+    )
+    facts: list[tuple[str, object]] = [
+        ("result", "failed: see unanswered, lost, unsent" if done.failed else "everything was answered, nothing lost"),
+        ("terminals", f"{done.options.terminals}, registered {tally.registered}, authenticated {tally.authenticated}"),
+        (
+            "connections",
+            f"{tally.connected} made, {tally.connect_failed} failed, {tally.never_online} never got online",
+        ),
+        ("time", f"{done.elapsed_s:.1f} s, {tally.sent.total() / seconds:.0f} sent/s"),
+        (
+            "latency ms",
+            "  ".join(f"{name[:-3]} {'-' if v is None else f'{v:.1f}'}" for name, v in latency._asdict().items()),
+        ),
+        ("results of 0x8001", _counts({str(result): tally.results[result] for result in range(5)})),
+        ("positions", positions),
+        ("disconnects", _counts(tally.disconnects)),
+        ("refused", _counts(tally.refused)),
+        ("commands answered", _counts({f"0x{msg_id:04x}": n for msg_id, n in sorted(tally.replies.items())})),
+        ("pictures", _counts(tally.uploads)),
+        ("alarms", _counts(tally.alarms)),
+        ("faults made", _counts(tally.faults)),
+        ("resent", f"{tally.resent_after_fault} after a fault, {tally.resent_on_request} on request"),
+        ("odd answers", odd),
+    ]
+    print_facts(facts)
+
+
+def _counts(counter: "dict[str, int]") -> str:
+    """Names and counts on a line."""
+    return ", ".join(f"{name} {count}" for name, count in counter.items()) or "none"

@@ -1,0 +1,63 @@
+"""What the platform has acknowledged, line by line, so that it can be held against the store."""
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TextIO
+
+from jtgate.codecs import timebase
+from jtgate.codecs.fingerprint import fingerprint
+
+#: Lines are written out when so many have come together, and at `flush`.
+_LINES_MAX = 500
+
+
+class Ledger:
+    """JSON lines of acknowledged frames; a 0x0704 gives a line for each of its positions.
+
+    Args:
+        path: file to write; an existing one is replaced.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._file: TextIO = path.open("w", encoding="ascii")
+        self._lines: list[str] = []
+        self.count = 0
+
+    def add(self, phone: str, msg_id: int, serial: int, bodies: Iterable[tuple[int, bytes]]) -> None:
+        """Note an acknowledged frame.
+
+        Args:
+            phone: digits without leading zeros.
+            msg_id: 消息ID.
+            serial: serial of the frame, of the last part answered for a sub-packaged one.
+            bodies: (device time in ms since 1970 or 0, body) for each location, or the one body of another message.
+        """
+        for device_ms, body in bodies:
+            self._lines.append(
+                json.dumps(
+                    {
+                        "phone": phone,
+                        "msg_id": f"0x{msg_id:04x}",
+                        "serial": serial,
+                        "device_time_ms": device_ms,
+                        "device_time": timebase.iso_ms(device_ms) if device_ms else None,
+                        "fingerprint": fingerprint(body),
+                    }
+                )
+            )
+            self.count += 1
+        if len(self._lines) >= _LINES_MAX:
+            self.flush()
+
+    def flush(self) -> None:
+        """Hand all lines to the operating system."""
+        if self._lines:
+            self._file.write("\n".join(self._lines) + "\n")
+            self._lines.clear()
+        self._file.flush()
+
+    def close(self) -> None:
+        """Flush and close."""
+        self.flush()
+        self._file.close()

@@ -1,0 +1,193 @@
+"""Bodies a terminal sends and reads, made from the declarations in `jtgate.codecs`.
+
+Location reports are in `reports.py`: they come too often for this.
+"""
+
+import struct
+from collections.abc import Sequence
+from datetime import date
+from typing import TypeVar
+
+from jtgate.codecs import registry, timebase
+from jtgate.codecs.declare import Message
+from jtgate.codecs.edition import Edition
+from jtgate.codecs.errors import Truncated
+from jtgate.codecs.jt808 import (
+    Authenticate,
+    DriverIdentity,
+    MediaEvent,
+    MediaUploadAnswer,
+    Parameter,
+    ParametersAnswer,
+    PlatformPartsRequest,
+    Register,
+    RegisterAnswer,
+    SetParameters,
+    TerminalGeneralAnswer,
+)
+from jtgate.codecs.jt808.collection import CARD_INSERTED, CARD_REMOVED
+from jtgate.simulators.identity import CITY, PLATE_YELLOW, PROVINCE, Identity, driver_of
+
+MANUFACTURER = "JTSIM"
+MODEL = "SIM-1"
+MODEL_2019 = "JTGATE-SIMULATED-1"
+SOFTWARE_VERSION = "sim-1.0"
+CARD_EXPIRY = date(2031, 12, 31)
+
+#: Bytes of a 0x0704 before its items, and of an item before its body.
+BATCH_HEAD_BYTES = 3
+BATCH_ITEM_HEAD_BYTES = 2
+
+M = TypeVar("M", bound=Message)
+
+_GENERAL = struct.Struct(">HHB")  # 应答流水号, 应答ID, 结果: read for every frame sent
+_IMAGE, _JPEG, _TIMED, _CHANNEL = 0, 0, 1, 1
+
+
+def registration(identity: Identity) -> bytes:
+    """0x0100 终端注册."""
+    message = Register(
+        province=PROVINCE,
+        city=CITY,
+        manufacturer=MANUFACTURER,
+        model=MODEL_2019 if identity.edition is Edition.V2019 else MODEL,
+        terminal_id=identity.terminal_id,
+        plate_color=PLATE_YELLOW,
+        plate=identity.plate,
+    )
+    return registry.encode_body(message, identity.edition)
+
+
+def authentication(identity: Identity, code: str) -> bytes:
+    """0x0102 终端鉴权."""
+    if identity.edition is Edition.V2019:
+        message = Authenticate(auth_code=code, imei=identity.imei, software_version=SOFTWARE_VERSION)
+    else:
+        message = Authenticate(auth_code=code)
+    return registry.encode_body(message, identity.edition)
+
+
+def general(serial: int, msg_id: int, result: int) -> bytes:
+    """0x0001 终端通用应答."""
+    return TerminalGeneralAnswer(answer_serial=serial, answer_id=msg_id, result=result).encode()
+
+
+def batch(bodies: Sequence[bytes], *, backfill: bool) -> bytes:
+    """0x0704 定位数据批量上传.
+
+    Args:
+        bodies: location bodies in the order of time.
+        backfill: 盲区补报 (type 1) instead of a normal batch (type 0).
+    """
+    items = b"".join(len(body).to_bytes(BATCH_ITEM_HEAD_BYTES) + body for body in bodies)
+    return len(bodies).to_bytes(2) + bytes([backfill]) + items
+
+
+def card_inserted(identity: Identity, driver_no: int, device_ms: int) -> bytes:
+    """0x0702 驾驶员身份信息采集上报, 插卡上班; in 2011 a message without state and time."""
+    driver = driver_of(identity, driver_no)
+    edition = identity.edition
+    if edition is Edition.V2011:
+        message = DriverIdentity(
+            driver_name=driver.name, id_number=driver.id_number, certificate=driver.certificate, issuer=driver.issuer
+        )
+    else:
+        message = DriverIdentity(
+            status=CARD_INSERTED,
+            time=timebase.from_ms(device_ms),
+            read_result=0,
+            driver_name=driver.name,
+            certificate=driver.certificate,
+            issuer=driver.issuer,
+            expiry=CARD_EXPIRY,
+            id_number=driver.id_number if edition is Edition.V2019 else None,
+        )
+    return registry.encode_body(message, edition)
+
+
+def card_removed(edition: Edition, device_ms: int) -> bytes:
+    """0x0702, 拔卡下班; since 2013."""
+    return registry.encode_body(DriverIdentity(status=CARD_REMOVED, time=timebase.from_ms(device_ms)), edition)
+
+
+def picture_event(media_id: int) -> bytes:
+    """0x0800 多媒体事件信息上传."""
+    return MediaEvent(media_id=media_id, media_type=_IMAGE, media_format=_JPEG, event=_TIMED, channel=_CHANNEL).encode()
+
+
+def picture(media_id: int, base: bytes, data: bytes) -> bytes:
+    """0x0801 多媒体数据上传, since 2013.
+
+    Args:
+        media_id: 多媒体数据ID.
+        base: 位置基本信息, 28 bytes, ready packed.
+        data: the picture.
+    """
+    return picture_event(media_id) + base + data
+
+
+def location_answer(edition: Edition, serial: int, body: bytes) -> bytes:
+    """0x0201 位置信息查询应答; in 2011 without the serial."""
+    return body if edition is Edition.V2011 else serial.to_bytes(2) + body
+
+
+def parameters(edition: Edition, serial: int, values: dict[int, bytes]) -> bytes:
+    """0x0104 查询终端参数应答; `values` by parameter id."""
+    items = tuple(Parameter.of(parameter, value) for parameter, value in sorted(values.items()))
+    return registry.encode_body(ParametersAnswer(answer_serial=serial, parameters=items), edition)
+
+
+def read_general(body: bytes) -> tuple[int, int, int]:
+    """0x8001 平台通用应答: serial, id and result.
+
+    Raises:
+        Truncated: it is shorter.
+    """
+    if len(body) < _GENERAL.size:
+        raise Truncated(f"{len(body)} bytes are no general answer", offset=len(body), raw=body)
+    serial, msg_id, result = _GENERAL.unpack_from(body)
+    return serial, msg_id, result
+
+
+def read_registered(body: bytes, edition: Edition) -> tuple[int, int, str]:
+    """0x8100 终端注册应答: serial, result, code.
+
+    Raises:
+        ProtocolError: it is something else.
+    """
+    message = _read(RegisterAnswer, body, edition)
+    return message.answer_serial, message.result, message.auth_code or ""
+
+
+def read_upload_answer(body: bytes, edition: Edition) -> tuple[int, tuple[int, ...]]:
+    """0x8800 多媒体数据上传应答: media id and the parts that are missing.
+
+    Raises:
+        ProtocolError: it is something else.
+    """
+    message = _read(MediaUploadAnswer, body, edition)
+    return message.media_id, message.part_numbers or ()
+
+
+def read_missing(body: bytes, edition: Edition) -> tuple[int, tuple[int, ...]]:
+    """0x8003 补传分包请求: serial of the first part and the parts that are missing.
+
+    Raises:
+        ProtocolError: it is something else.
+    """
+    message = _read(PlatformPartsRequest, body, edition)
+    return message.first_serial, message.part_numbers
+
+
+def read_parameters(body: bytes, edition: Edition) -> list[tuple[int, bytes]]:
+    """0x8103 设置终端参数: ids and values.
+
+    Raises:
+        ProtocolError: it is something else.
+    """
+    message = _read(SetParameters, body, edition)
+    return [(parameter.id, parameter.raw) for parameter in message.parameters]
+
+
+def _read(cls: type[M], body: bytes, edition: Edition) -> M:
+    return cls.decode(body, cls.layout_edition(body, edition))

@@ -1,0 +1,744 @@
+"""A simulated terminal 终端: its session, its reports, its memory for blind areas, its answers to commands.
+
+    OFFLINE ──link──► REGISTERING ──0x8100 code──► AUTHENTICATING ──0x8001 0──► ONLINE
+       ▲                  ▲                             │                         │
+       │                  └───────────1 (refused)───────┘                         │
+       └───────────── link lost, network lost, unanswered, refused too often ◄────┘
+                      (with a code it starts at AUTHENTICATING next time)
+
+Sans-IO: bytes and the monotonic time come in; `output`, `take_order` and `deadline` say what to write, what
+to do with the link, and when to call `tick` at the latest. The world goes on while the link is down: reports
+are made and kept, and sent as 0x0704 afterwards.
+"""
+
+import math
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import IntEnum, StrEnum
+
+from jtgate.codecs.edition import Edition
+from jtgate.codecs.errors import ProtocolError
+from jtgate.codecs.framing import Frame, FrameReader
+from jtgate.codecs.header import parse_header
+from jtgate.simulators import messages, reports
+from jtgate.simulators.alarms import AlarmDesk
+from jtgate.simulators.clock import RunClock
+from jtgate.simulators.delivery import HEARTBEAT, Delivery, LongMessage, Pending, Position
+from jtgate.simulators.dice import Dice, Purpose
+from jtgate.simulators.faults import Fault, FaultPlan, garbage
+from jtgate.simulators.identity import PLATE_YELLOW, Identity
+from jtgate.simulators.ledger import Ledger
+from jtgate.simulators.roads import RoadGraph
+from jtgate.simulators.tally import Tally
+from jtgate.simulators.vehicle import Vehicle
+
+#: Positions kept while they cannot be sent: two hours at one every 10 s; then the oldest is lost and counted.
+MEMORY_MAX = 720
+#: Frames not answered; while there are so many, new positions go to the memory.
+IN_FLIGHT_MAX = 24
+#: Bytes of a 0x0704 that stays one frame, and positions of one that does not.
+BATCH_BYTES = 980
+LONG_BATCH_MAX = 40
+LONG_BATCH_CHANCE = 0.15
+#: Messages other than positions that wait for the link (driver cards, pictures).
+TODO_MAX = 16
+#: Reports made up for in one call, and lateness after which they are skipped and counted instead.
+CATCH_UP_MAX = 16
+LATE_SLOTS_MAX = 30
+#: Reports during which the network stays lost.
+BLIND_SLOTS = (3, 12)
+#: One of so many network losses leaves the old connection half open.
+HALF_OPEN_CHANCE = 0.3
+BACKOFF_S = (1.0, 30.0)
+REFUSED_WAIT_S = 5.0
+REFUSED_MAX = 3
+#: After result 1 (failure) a position is kept back so long.
+FAILURE_WAIT_S = 3.0
+PICTURE_BYTES = (2_000, 6_000)
+#: A fresh connection begins with garbage so many times as often as any other frame does.
+GARBAGE_AT_START = 10
+
+REGISTER = 0x0100
+AUTHENTICATE = 0x0102
+LOCATION = 0x0200
+BATCH = 0x0704
+DRIVER = 0x0702
+MEDIA_EVENT = 0x0800
+MEDIA = 0x0801
+
+RESULT_OK, RESULT_FAILURE, RESULT_NOT_SUPPORTED, RESULT_ALARM = 0, 1, 3, 4
+
+#: Pause between messages sent from the memory, seconds.
+FLUSH_GAP_S = 0.2
+#: Parameters 终端参数 a platform may set, and the most retransmissions it may ask for.
+PARAMETERS_MAX = 256
+RETRIES_MAX = 20
+
+
+class Parameter(IntEnum):
+    """Parameters 终端参数 (table 6) that mean something to a simulated terminal."""
+
+    HEARTBEAT = 0x0001  # 心跳发送间隔, s
+    ANSWER_WAIT = 0x0002  # TCP消息应答超时时间, s
+    RETRIES = 0x0003  # TCP消息重传次数
+    INTERVAL = 0x0029  # 缺省时间汇报间隔, s
+    SPEED_LIMIT = 0x0055  # 最高速度, km/h
+    MILEAGE = 0x0080  # 车辆里程表读数, 0.1 km
+    PLATE = 0x0083  # 车牌
+    PLATE_COLOUR = 0x0084  # 车牌颜色
+
+
+#: Share of the report interval between one terminal and the next: they spread evenly, whatever their number.
+_GOLDEN = 0.6180339887498949
+
+
+class State(StrEnum):
+    """Where the session stands."""
+
+    OFFLINE = "offline"
+    REGISTERING = "registering"
+    AUTHENTICATING = "authenticating"
+    ONLINE = "online"
+
+
+class LinkOrder(StrEnum):
+    """What the shell is to do with the link."""
+
+    OPEN = "open"
+    CLOSE = "close"  # after what is queued has been written
+    ABORT = "abort"  # at once
+    ABANDON = "abandon"  # leave it half open, open another one later
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What all terminals of a fleet have in common.
+
+    Args:
+        interval_s: between location reports (parameter 0x0029).
+        heartbeat_s: between heartbeats (parameter 0x0001).
+        answer_wait_s: T (parameter 0x0002).
+        retries: retransmissions (parameter 0x0003).
+        alarm_rate: chance of an alarm with each report.
+        blind_rate: chance of losing the network with each report.
+        media_rate: chance of a picture with each report.
+        faults: deliberate faults.
+    """
+
+    interval_s: float = 10.0
+    heartbeat_s: float = 60.0
+    answer_wait_s: float = 10.0
+    retries: int = 3
+    alarm_rate: float = 0.0
+    blind_rate: float = 0.0
+    media_rate: float = 0.0
+    faults: FaultPlan = field(default_factory=lambda: FaultPlan({}))
+
+
+@dataclass(slots=True)
+class _Todo:
+    """A message other than a position that waits for the link."""
+
+    msg_id: int
+    body: bytes
+    media_id: int | None = None
+
+
+class Terminal:
+    """One simulated terminal.
+
+    Args:
+        identity: who it is.
+        rules: common to the fleet.
+        clock: times of the run.
+        tally: counters of the fleet.
+        dice: chances of this terminal.
+        graph: roads.
+        first_connect_s: when it first connects, seconds of the run.
+        ledger: where acknowledged frames are noted, if anywhere.
+    """
+
+    __slots__ = (
+        "_attempts",
+        "_auth_code",
+        "_batches",
+        "_card_no",
+        "_clock",
+        "_connect_at",
+        "_connects",
+        "_dice",
+        "_draining",
+        "_ever_online",
+        "_flush_at",
+        "_heartbeat_s",
+        "_held",
+        "_interval_s",
+        "_last_heartbeat_at",
+        "_ledger",
+        "_login_at",
+        "_media_id",
+        "_memory",
+        "_offset_s",
+        "_order",
+        "_parameters",
+        "_reader",
+        "_refused",
+        "_rules",
+        "_since_lost",
+        "_slot",
+        "_tally",
+        "_todo",
+        "alarms",
+        "congested",
+        "delivery",
+        "identity",
+        "state",
+        "vehicle",
+    )
+
+    def __init__(
+        self,
+        identity: Identity,
+        rules: Rules,
+        clock: RunClock,
+        tally: Tally,
+        dice: Dice,
+        graph: RoadGraph,
+        *,
+        first_connect_s: float = 0.0,
+        ledger: Ledger | None = None,
+    ) -> None:
+        self.identity = identity
+        self.state = State.OFFLINE
+        self.vehicle = Vehicle(dice, graph)
+        self.alarms = AlarmDesk(identity.edition, identity.terminal_id, dice)
+        self.delivery = Delivery(identity, rules.faults, tally, dice, wait_s=rules.answer_wait_s, retries=rules.retries)
+        self.congested = False  # the shell cannot write as fast as we send
+        self._rules = rules
+        self._clock = clock
+        self._tally = tally
+        self._dice = dice
+        self._ledger = ledger
+        self._reader = FrameReader()
+        self._auth_code: str | None = None
+        self._parameters: dict[int, bytes] = {}  # set by the platform
+        self._interval_s = rules.interval_s
+        self._heartbeat_s = rules.heartbeat_s
+        self._offset_s = identity.index * _GOLDEN % 1.0 * rules.interval_s
+        self._slot = 0  # number of the next report
+        self._memory: deque[Position] = deque()
+        self._todo: deque[_Todo] = deque()
+        self._order: LinkOrder | None = None
+        self._connect_at = clock.origin_s + first_connect_s
+        self._login_at = math.inf  # when to try again after a refusal
+        self._attempts = 0  # connections in a row that did not come to ONLINE
+        self._connects = 0
+        self._refused = 0
+        self._flush_at = 0.0  # not before this is anything sent from memory and todo
+        self._last_heartbeat_at = 0.0
+        self._batches = 0
+        self._since_lost = False  # what is in the memory was made while the link was down
+        self._ever_online = False
+        self._draining = False
+        self._held = False  # what is in memory and todo stays there
+        self._card_no = 0  # driver reported last
+        self._media_id = 0
+
+    # What the shell asks.
+
+    def output(self, now: float) -> list[bytes]:
+        """The pieces to write now; over UDP each is a datagram."""
+        return self.delivery.outbox.take(now)
+
+    def take_order(self) -> LinkOrder | None:
+        """What to do with the link, once."""
+        order, self._order = self._order, None
+        return order
+
+    @property
+    def deadline(self) -> float:
+        """Monotonic time at which `tick` must be called at the latest."""
+        due = min(self.delivery.deadline, self._login_at)
+        if self.state is State.OFFLINE:
+            due = min(due, self._connect_at)
+        if not self._draining:
+            due = min(due, self._clock.now(self._next_report_s()))
+        if self.state is State.ONLINE:
+            if not self._draining:
+                due = min(due, self._heartbeat_at())
+            if self._can_flush:
+                due = min(due, self._flush_at)
+        return due
+
+    @property
+    def quiet(self) -> bool:
+        """Nothing is waiting: not for an answer, not in the memory."""
+        return self.delivery.idle and not self._memory and not self._todo
+
+    @property
+    def unsent(self) -> int:
+        """Positions in the memory."""
+        return len(self._memory)
+
+    @property
+    def attempted(self) -> bool:
+        """A connection was asked for at least once."""
+        return self._connects > 0
+
+    @property
+    def ever_online(self) -> bool:
+        """It was authenticated at least once."""
+        return self._ever_online
+
+    # What the shell tells.
+
+    def connected(self, now: float) -> None:
+        """The link is up."""
+        self._tally.connected += 1
+        self._reader = FrameReader()
+        self._refused = 0
+        rate = self._rules.faults.rates.get(Fault.GARBAGE, 0.0) * GARBAGE_AT_START
+        if rate and self._dice.roll(Purpose.FAULT_DETAIL, -self._connects) < rate:
+            self._tally.faults[Fault.GARBAGE] += 1
+            self.delivery.outbox.put(garbage(self._dice, -self._connects), now)
+        self._log_in(now)
+
+    def connect_failed(self, now: float) -> None:
+        """The link did not come up."""
+        self._tally.connect_failed += 1
+        self._go_offline(now, self._backoff_s())
+
+    def lost(self, now: float, reason: str) -> None:
+        """The link went down and we did not ask for it."""
+        if self.state is not State.OFFLINE:
+            self._drop(now, reason, None, self._backoff_s())
+
+    def storm(self, now: float) -> None:
+        """Drop out and come back at once, with all the others."""
+        if self.state is State.ONLINE:
+            self._tally.faults[Fault.STORM] += 1
+            self._drop(now, "storm (simulated)", LinkOrder.ABORT, 0.0)
+
+    def drain(self, now: float, *, flush: bool) -> None:
+        """Make no more reports.
+
+        Args:
+            now: monotonic seconds.
+            flush: still come back from a blind area and send what is in the memory.
+        """
+        self._draining = True
+        if not flush:
+            self._held = True
+            self._connect_at = math.inf
+        elif self.state is State.OFFLINE:
+            wanted = bool(self._memory or self._todo)
+            self._connect_at = min(self._connect_at, now) if wanted else math.inf
+
+    def received(self, data: bytes, now: float) -> None:
+        """Bytes from the platform."""
+        self._tally.bytes_in += len(data)
+        for event in self._reader.feed(data):
+            if not isinstance(event, Frame):
+                self._tally.frames_bad += 1
+                continue
+            try:
+                header, body = parse_header(event.payload)
+                self._message(header.msg_id, header.serial, body, now)
+            except ProtocolError:
+                self._tally.frames_bad += 1
+
+    def tick(self, now: float) -> None:
+        """Do everything that is due."""
+        if not self._draining:
+            self._reports_due(now)
+        if self.state is State.OFFLINE:
+            if self._connect_at <= now:
+                self._connect_at = math.inf
+                self._connects += 1
+                self._attempts += 1
+                self._order = LinkOrder.OPEN
+            return
+        if self.delivery.retransmit(now):
+            self._drop(now, "unanswered", LinkOrder.CLOSE, self._backoff_s())
+            return
+        if self._login_at <= now:
+            self._log_in(now)
+        if self.state is State.ONLINE:
+            if not self._draining and self._heartbeat_at() <= now:
+                self._last_heartbeat_at = now
+                self.delivery.send(HEARTBEAT, b"", now)
+            if self._can_flush and self._flush_at <= now:
+                self._flush(now)
+
+    # Reports.
+
+    def _slot_s(self) -> float:
+        """Simulated time of the next slot of the grid."""
+        return self._clock.simulated_s(self._offset_s + self._slot * self._interval_s)
+
+    def _next_report_s(self) -> float:
+        """Simulated time of the next report: the next slot, or the end of an alarm before it."""
+        end_s = self.alarms.next_end_s
+        return self._slot_s() if end_s is None else min(self._slot_s(), end_s)
+
+    def _reports_due(self, now: float) -> None:
+        late = int((self._clock.run_s(now) - self._offset_s) / self._interval_s) - self._slot
+        if late > LATE_SLOTS_MAX and self._ever_online:
+            self._tally.slots_skipped += late
+            self._slot += late
+        for _ in range(CATCH_UP_MAX):
+            simulated_s = self._next_report_s()
+            if self._clock.now(simulated_s) > now:
+                return
+            self._report(simulated_s, now)
+
+    def _report(self, simulated_s: float, now: float) -> None:
+        """Live until then and report: a slot of the grid, or at once because an alarm has ended."""
+        device_ms = self._clock.device_ms(simulated_s)
+        self.vehicle.advance(simulated_s)
+        items = self.alarms.end_due(simulated_s, device_ms, self.vehicle)
+        slot = self._slot
+        if simulated_s >= self._slot_s():
+            self._slot += 1
+            if self._dice.roll(Purpose.ALARM, slot) < self._rules.alarm_rate:
+                begun = self.alarms.begin(slot, simulated_s, device_ms, self.vehicle)
+                if begun is not None:
+                    self._tally.alarms[begun[0]] += 1
+                    items += begun[1]
+        if not self._ever_online:
+            return
+        flags = self.alarms.flags
+        body = reports.body_of(
+            self.vehicle,
+            self.identity.edition,
+            alarm_flags=flags,
+            device_ms=device_ms,
+            dice=self._dice,
+            count=slot,
+            items=items,
+            video_lost=self.alarms.video_lost,
+        )
+        position = Position(device_ms, body)
+        ready = self.state is State.ONLINE and not self.congested and self.delivery.in_flight < IN_FLIGHT_MAX
+        if ready:
+            self.delivery.send(LOCATION, body, now, positions=(position,), flags=flags)
+        else:
+            self._remember(position)
+        self._besides(slot, device_ms, now)
+
+    def _besides(self, slot: int, device_ms: int, now: float) -> None:
+        """What may go along with a report: the driver's card, a picture, the loss of the network."""
+        if self.vehicle.driver_no != self._card_no:
+            self._change_card(device_ms)
+        media_rate = self._rules.media_rate
+        pictures = self.identity.edition is not Edition.V2011  # 2011 packs parts inside the body instead
+        if pictures and media_rate and self._dice.roll(Purpose.MEDIA, slot) < media_rate:
+            self._take_picture(slot, device_ms)
+        if self.state is not State.ONLINE:
+            return
+        if self._dice.roll(Purpose.BLIND, slot) < self._rules.blind_rate:
+            slots = self._dice.between(Purpose.BLIND_LENGTH, slot, *BLIND_SLOTS)
+            half_open = self._dice.roll(Purpose.BLIND_KIND, slot) < HALF_OPEN_CHANCE
+            order = LinkOrder.ABANDON if half_open else LinkOrder.ABORT
+            self._drop(now, "network lost (simulated)", order, slots * self._interval_s)
+
+    def _remember(self, position: Position) -> None:
+        if len(self._memory) >= MEMORY_MAX:
+            self._memory.popleft()
+            self._tally.positions_lost += 1
+        self._memory.append(position)
+
+    def _change_card(self, device_ms: int) -> None:
+        """The old card is pulled, the new one inserted."""
+        edition = self.identity.edition
+        if self._card_no and edition is not Edition.V2011:
+            self._add_todo(_Todo(DRIVER, messages.card_removed(edition, device_ms)))
+        self._card_no = self.vehicle.driver_no
+        if self._card_no:
+            self._add_todo(_Todo(DRIVER, messages.card_inserted(self.identity, self._card_no, device_ms)))
+
+    def _take_picture(self, slot: int, device_ms: int) -> None:
+        self._media_id += 1
+        base = reports.base_of(self.vehicle, self.identity.edition, alarm_flags=self.alarms.flags, device_ms=device_ms)
+        length = int(self._dice.between(Purpose.MEDIA_BYTES, slot, *PICTURE_BYTES))
+        data = b"\xff\xd8\xff\xe0" + self._dice.octets(Purpose.MEDIA_BYTES, slot, length) + b"\xff\xd9"
+        self._tally.uploads["begun"] += 1
+        self._add_todo(_Todo(MEDIA_EVENT, messages.picture_event(self._media_id)))
+        self._add_todo(_Todo(MEDIA, messages.picture(self._media_id, base, data), self._media_id))
+
+    def _add_todo(self, todo: _Todo) -> None:
+        if len(self._todo) >= TODO_MAX:
+            self._tally.abandoned[self._todo.popleft().msg_id] += 1
+        self._todo.append(todo)
+
+    # Sending what has piled up.
+
+    def _heartbeat_at(self) -> float:
+        """2013 sends heartbeats only when nothing else is sent; 2011 and 2019 do not look at that (§10.1)."""
+        if self.identity.edition is Edition.V2013:
+            return self.delivery.last_sent_at + self._heartbeat_s
+        return self._last_heartbeat_at + self._heartbeat_s
+
+    @property
+    def _can_flush(self) -> bool:
+        """Something is waiting that may go out now."""
+        if self._held or self.congested or self.delivery.in_flight >= IN_FLIGHT_MAX // 2:
+            return False
+        return bool(self._memory) or self._todo_ready
+
+    @property
+    def _todo_ready(self) -> bool:
+        """The next message other than a position may go out: pictures go one after the other."""
+        return bool(self._todo) and (self._todo[0].media_id is None or self.delivery.upload is None)
+
+    def _flush(self, now: float) -> None:
+        """Send from the memory and the list of other messages, a little at a time."""
+        self._flush_at = now + FLUSH_GAP_S
+        if self._todo_ready:
+            todo = self._todo.popleft()
+            self.delivery.send(todo.msg_id, todo.body, now, media_id=todo.media_id)
+        if not self._memory:
+            return
+        if self.identity.edition is Edition.V2011:  # it has no 0x0704
+            position = self._memory.popleft()
+            self.delivery.send(LOCATION, position.body, now, positions=(position,))
+            return
+        self._batches += 1
+        long = self._dice.roll(Purpose.BATCH, self._batches) < LONG_BATCH_CHANCE
+        chosen: list[Position] = []
+        size = messages.BATCH_HEAD_BYTES
+        while self._memory and len(chosen) < LONG_BATCH_MAX:
+            size += messages.BATCH_ITEM_HEAD_BYTES + len(self._memory[0].body)
+            if chosen and size > BATCH_BYTES and not long:
+                break
+            chosen.append(self._memory.popleft())
+        body = messages.batch([position.body for position in chosen], backfill=self._since_lost)
+        if not self._memory:
+            self._since_lost = False
+        self.delivery.send(BATCH, body, now, positions=chosen)
+
+    # The session.
+
+    def _log_in(self, now: float) -> None:
+        self._login_at = math.inf
+        if self._auth_code is None:
+            self.state = State.REGISTERING
+            self.delivery.send(REGISTER, messages.registration(self.identity), now)
+        else:
+            self.state = State.AUTHENTICATING
+            self.delivery.send(AUTHENTICATE, messages.authentication(self.identity, self._auth_code), now)
+
+    def _registered(self, body: bytes, now: float) -> None:
+        """0x8100 终端注册应答."""
+        serial, result, code = messages.read_registered(body, self.identity.edition)
+        if not self.delivery.settle(serial, REGISTER, now) or self.state is not State.REGISTERING:
+            return
+        if result != RESULT_OK:
+            self._refuse("register", now)
+            return
+        self._tally.registered += 1
+        self._auth_code = code
+        self._log_in(now)
+
+    def _authenticated(self, result: int, now: float) -> None:
+        if self.state is not State.AUTHENTICATING:
+            return
+        if result != RESULT_OK:
+            self._auth_code = None
+            self._refuse("authenticate", now)
+            return
+        self._tally.authenticated += 1
+        self.state = State.ONLINE
+        self._ever_online = True
+        self._attempts = 0
+        self._last_heartbeat_at = now
+        self._flush_at = now
+
+    def _refuse(self, what: str, now: float) -> None:
+        """The platform does not want us: try again later, from the beginning."""
+        self._tally.refused[what] += 1
+        self._refused += 1
+        if self._refused >= REFUSED_MAX:
+            self._drop(now, "refused", LinkOrder.CLOSE, BACKOFF_S[1])
+        else:
+            self._login_at = now + REFUSED_WAIT_S
+
+    def _backoff_s(self) -> float:
+        """Seconds until the next connection: doubled with each failure, and never the same for all."""
+        low, high = BACKOFF_S
+        wait_s = min(high, low * 2.0 ** min(self._attempts, 8))
+        return wait_s * self._dice.between(Purpose.BACKOFF, self._connects, 0.5, 1.5)
+
+    def _go_offline(self, now: float, wait_s: float) -> None:
+        self.state = State.OFFLINE
+        self._login_at = math.inf
+        wanted = not self._draining or (not self._held and not self.quiet)
+        self._connect_at = now + wait_s if wanted else math.inf
+
+    def _drop(self, now: float, reason: str, order: LinkOrder | None, wait_s: float) -> None:
+        """The link is gone or goes: keep what must still arrive.
+
+        Args:
+            now: monotonic seconds.
+            reason: for the summary.
+            order: what the shell is to do; None when the link is gone already.
+            wait_s: until the next connection.
+        """
+        self._tally.disconnects[reason] += 1
+        self._order = order
+        positions: list[Position] = list(self._memory)
+        again: list[_Todo] = []
+        messages_cut: dict[int, LongMessage] = {}
+        if self.delivery.upload is not None:
+            messages_cut[self.delivery.upload.first_serial] = self.delivery.upload
+        for pending in self.delivery.lost():
+            positions += pending.positions
+            login = pending.msg_id in (REGISTER, AUTHENTICATE, HEARTBEAT)
+            if pending.sends or pending.damaged:
+                (self._tally.abandoned if login else self._tally.carried_over)[pending.msg_id] += 1
+            if pending.long is not None:
+                messages_cut[pending.long.first_serial] = pending.long
+            elif not pending.positions and not login:
+                again.append(_Todo(pending.msg_id, pending.body))
+        for message in messages_cut.values():
+            positions += message.positions
+            if not message.positions:
+                again.append(_Todo(message.msg_id, message.body, message.media_id))
+        for todo in again:
+            self._add_todo(todo)
+        self._memory.clear()
+        for position in sorted(positions):
+            self._remember(position)
+        self._since_lost = True
+        self._go_offline(now, wait_s)
+
+    def finish(self) -> None:
+        """The run is over: what is still open was not answered, what is in the memory was not sent."""
+        if self.delivery.upload is not None:
+            self._tally.uploads["given_up"] += 1
+        for pending in self.delivery.lost():
+            if pending.sends or pending.damaged:
+                self._tally.unanswered[pending.msg_id] += 1
+        self._tally.positions_unsent += len(self._memory)
+        self._tally.never_online += self.attempted and not self._ever_online
+
+    # What the platform says.
+
+    def _message(self, msg_id: int, serial: int, body: bytes, now: float) -> None:
+        edition = self.identity.edition
+        match msg_id:
+            case 0x8001:  # 平台通用应答
+                self._general_answer(*messages.read_general(body), now)
+                return
+            case 0x8100:
+                self._registered(body, now)
+                return
+            case 0x8800:  # 多媒体数据上传应答
+                media_id, missing = messages.read_upload_answer(body, edition)
+                if missing:
+                    upload = self.delivery.upload
+                    known = upload if upload is not None and upload.media_id == media_id else None
+                    self.delivery.repeat_parts(known, missing, now)
+                else:
+                    self.delivery.upload_complete(media_id, now)
+                return
+            case 0x8003:  # 补传分包请求
+                first_serial, numbers = messages.read_missing(body, edition)
+                self.delivery.repeat_parts(self.delivery.long_message(first_serial), numbers, now)
+                return
+        self._tally.commands[msg_id] += 1
+        match msg_id:
+            case 0x8104:  # 查询终端参数
+                parameters = self._all_parameters()
+                self.delivery.reply(0x0104, messages.parameters(edition, serial, parameters), now)
+            case 0x8201:  # 位置信息查询: the state of the last report, so that the vehicle does not depend on queries
+                self.delivery.reply(0x0201, messages.location_answer(edition, serial, self._current_body()), now)
+            case 0x8103:  # 设置终端参数
+                self._set_parameters(messages.read_parameters(body, edition), now)
+                self.delivery.reply(0x0001, messages.general(serial, msg_id, RESULT_OK), now)
+            case 0x8300:  # 文本信息下发
+                self.delivery.reply(0x0001, messages.general(serial, msg_id, RESULT_OK), now)
+            case _:
+                self._tally.refused["command"] += 1
+                self.delivery.reply(0x0001, messages.general(serial, msg_id, RESULT_NOT_SUPPORTED), now)
+
+    def _general_answer(self, serial: int, msg_id: int, result: int, now: float) -> None:
+        pending = self.delivery.answer(serial, msg_id, result, now)
+        if pending is None:
+            return
+        if msg_id == AUTHENTICATE:
+            self._authenticated(result, now)
+            return
+        self.alarms.answered(pending.flags)
+        message = pending.long
+        if message is None:
+            self._outcome(pending, pending.positions, pending.body, result, now)
+        elif not message.open:
+            self._outcome(pending, message.positions, message.body, message.result, now)
+
+    def _outcome(self, pending: Pending, positions: Sequence[Position], body: bytes, result: int, now: float) -> None:
+        """A whole message is answered."""
+        stored = result in (RESULT_OK, RESULT_ALARM)
+        if stored and self._ledger is not None:
+            self._ledger.add(self.identity.phone, pending.msg_id, pending.serial, positions or [(0, body)])
+        if not positions:
+            return
+        if stored:
+            self._tally.positions_acknowledged += len(positions)
+        elif result == RESULT_FAILURE:  # not stored now, perhaps later
+            waiting = [*positions, *self._memory]
+            self._memory.clear()
+            for position in waiting:
+                self._remember(position)
+            self._flush_at = max(self._flush_at, now + FAILURE_WAIT_S)
+        else:
+            self._tally.positions_lost += len(positions)
+
+    # Commands.
+
+    def _current_body(self) -> bytes:
+        device_ms = self._clock.device_ms(self.vehicle.time_s)
+        return reports.body_of(
+            self.vehicle,
+            self.identity.edition,
+            alarm_flags=self.alarms.flags,
+            device_ms=device_ms,
+            dice=self._dice,
+            count=self._slot,
+            video_lost=self.alarms.video_lost,
+        )
+
+    def _all_parameters(self) -> dict[int, bytes]:
+        """The parameters this terminal keeps; those that were set come on top."""
+        own: dict[int, bytes] = {
+            Parameter.HEARTBEAT: round(self._heartbeat_s).to_bytes(4),
+            Parameter.ANSWER_WAIT: round(self.delivery.wait_s).to_bytes(4),
+            Parameter.RETRIES: self.delivery.retries.to_bytes(4),
+            Parameter.INTERVAL: round(self._interval_s).to_bytes(4),
+            Parameter.SPEED_LIMIT: (80).to_bytes(4),
+            Parameter.MILEAGE: round(self.vehicle.mileage_m / 100).to_bytes(4),
+            Parameter.PLATE: self.identity.plate.encode("gbk"),
+            Parameter.PLATE_COLOUR: bytes([PLATE_YELLOW]),
+        }
+        return own | self._parameters
+
+    def _set_parameters(self, values: list[tuple[int, bytes]], now: float) -> None:
+        for parameter, value in values:
+            if parameter not in self._parameters and len(self._parameters) >= PARAMETERS_MAX:
+                self._tally.refused["parameter"] += 1
+                continue
+            self._parameters[parameter] = value
+            number = int.from_bytes(value) if len(value) == 4 else 0
+            if not number:
+                continue
+            match parameter:
+                case Parameter.HEARTBEAT:
+                    self._heartbeat_s = float(number)
+                case Parameter.ANSWER_WAIT:
+                    self.delivery.wait_s = float(number)
+                case Parameter.RETRIES:
+                    self.delivery.retries = min(number, RETRIES_MAX)
+                case Parameter.INTERVAL:
+                    self._interval_s = float(number)
+                    self._slot = math.floor((self._clock.run_s(now) - self._offset_s) / self._interval_s) + 1

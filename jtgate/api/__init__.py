@@ -1,0 +1,1 @@
+"""HTTP over what the other processes keep: metrics and health so far."""

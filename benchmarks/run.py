@@ -37,7 +37,7 @@ WINDOWS = (1, 16)
 RATE = 10_000
 CATCH_UP_S = 120.0
 
-console = Console()
+console = Console(width=None if sys.stdout.isatty() else 130)
 
 
 @dataclass(frozen=True, slots=True)

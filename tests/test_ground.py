@@ -11,8 +11,8 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 
-FILE_LINES_MAX = 600
-FUNCTION_LINES_MAX = 70
+FILE_LINES_MAX = {"jtgate": 620, "tests": 850}
+FUNCTION_LINES_MAX = {"jtgate": 70, "tests": 100}
 
 #: Allowed to be longer, with the reason.
 LONG_FILES = {
@@ -56,6 +56,11 @@ def text_files() -> Iterator[Path]:
 def name_of(path: Path) -> str:
     """Path within the repository."""
     return path.relative_to(ROOT).as_posix()
+
+
+def limit(limits: dict[str, int], path: Path) -> int:
+    """Tests may be longer: a table of cases is easy to read at any length."""
+    return limits["tests" if path.is_relative_to(ROOT / "tests") else "jtgate"]
 
 
 def test_the_wall_clock_is_read_in_one_module() -> None:
@@ -132,11 +137,12 @@ def test_the_changelog_knows_this_version() -> None:
 
 def test_files_are_about_one_thing() -> None:
     """No Python file grows past what one can keep in mind."""
-    long = {}
-    for path in python_files():
-        lines = len(path.read_text(encoding="utf-8").splitlines())
-        if lines > FILE_LINES_MAX and name_of(path) not in LONG_FILES:
-            long[name_of(path)] = lines
+    long = {
+        name_of(path): lines
+        for path in python_files()
+        if (lines := len(path.read_text(encoding="utf-8").splitlines())) > limit(FILE_LINES_MAX, path)
+        and name_of(path) not in LONG_FILES
+    }
     assert not long
 
 
@@ -159,7 +165,7 @@ def test_functions_fit_on_a_screen() -> None:
         name: lines
         for path in python_files()
         for name, lines in functions_of(path)
-        if lines > FUNCTION_LINES_MAX and name not in LONG_FUNCTIONS
+        if lines > limit(FUNCTION_LINES_MAX, path) and name not in LONG_FUNCTIONS
     }
     assert not long
 
@@ -167,9 +173,9 @@ def test_functions_fit_on_a_screen() -> None:
 def test_allowances_are_still_needed() -> None:
     """An entry of the lists of long files and functions goes when the file or function is short again."""
     for name in LONG_FILES:
-        assert len((ROOT / name).read_text(encoding="utf-8").splitlines()) > FILE_LINES_MAX, name
+        assert len((ROOT / name).read_text(encoding="utf-8").splitlines()) > FILE_LINES_MAX["jtgate"], name
     for name in LONG_FUNCTIONS:
-        assert longest_of(name) > FUNCTION_LINES_MAX, name
+        assert longest_of(name) > FUNCTION_LINES_MAX["jtgate"], name
 
 
 def test_the_readme_names_the_commands_that_exist() -> None:

@@ -14,6 +14,7 @@ import uvicorn
 
 from jtgate import logs, runfiles
 from jtgate.api.app import create_app
+from jtgate.parent import watch_parent
 from jtgate.settings import EX_CONFIG, Settings, SettingsError
 
 _BACKLOG = 128
@@ -66,23 +67,12 @@ async def serve(settings: Settings, listener: socket.socket) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)
-    watch = asyncio.create_task(_parent_gone(), name="api parent watch")
-    watch.add_done_callback(lambda _task: stop())
+    watch_parent(lambda: loop.call_soon_threadsafe(stop))
     address = _address(listener)
     runfiles.write_run_file(settings.data, runfiles.API, {"pid": os.getpid(), "http": address})
     _log.info("api.listening", http=address)
     await server.serve(sockets=[listener])
-    watch.cancel()
     _log.info("api.stopped")
-
-
-async def _parent_gone() -> None:
-    """Return when standard input ends: the supervisor holds its other end as long as it lives."""
-    reader = asyncio.StreamReader()
-    protocol = asyncio.StreamReaderProtocol(reader)
-    await asyncio.get_running_loop().connect_read_pipe(lambda: protocol, sys.stdin)
-    while await reader.read(1024):
-        pass
 
 
 def _address(listener: socket.socket) -> str:

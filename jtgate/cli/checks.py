@@ -230,7 +230,7 @@ def lag(config: Settings) -> Check:
         return Check("pipeline", FAIL, str(error), "read the log of `jtgate serve`")
     if behind.groups == 0:
         return Check("pipeline", OK, f"all {behind.spooled_seq:,} commits of the spool are stored")
-    found = f"{behind.groups:,} commits of the spool are not stored yet, the oldest {duration(behind.seconds)} old"
+    found = f"{behind.groups:,} commits of the spool not stored yet, the oldest for {duration(behind.seconds)}"
     if runfiles.lock_holder(config.data) is None:
         return Check("pipeline", WARN, found, "they are stored at the next `jtgate serve`")
     if behind.seconds > LAG_SECONDS_MAX:

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import IO, Any, Final
 
 import click
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -48,6 +49,9 @@ SPARE_FILES: Final = 256
 
 #: Width of tables that are not read on a terminal: wide enough that nothing is cut.
 _PIPE_COLUMNS: Final = 400
+#: Blanks between two columns, and the least that is left of one that gives way: a message id and "…".
+_GAP: Final = 2
+_FLEXIBLE_COLUMNS_MIN: Final = 7
 
 
 class Failure(click.ClickException):
@@ -241,18 +245,43 @@ def print_table(
         right: headings whose cells stand on the right.
         cut: headings whose cells may be cut on a narrow terminal.
     """
-    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
-    for name in columns:
+    cells = [[_cell(value) for value in row] for row in rows]
+    flexible = [name in cut or name.endswith("…") for name in columns]
+    titles = [name.rstrip("…") for name in columns]
+    natural = [max([cell_len(title), *(row[at].cell_len for row in cells)]) for at, title in enumerate(titles)]
+    target = console()
+    widths = _fit(natural, flexible, target.width - _GAP * (len(columns) - 1))
+    target.width = max(target.width, sum(widths) + _GAP * (len(columns) - 1))
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, _GAP, 0, 0))
+    for name, title, width in zip(columns, titles, widths, strict=True):
         table.add_column(
-            name.rstrip("…"),
+            title,
             justify="right" if name in right else "left",
             no_wrap=not name.endswith("…"),
             overflow="ellipsis" if name in cut else "fold",
-            min_width=None if name in cut or name.endswith("…") else len(name),
+            width=width,
         )
-    for row in rows:
-        table.add_row(*(cell if isinstance(cell, Text) else Text("-" if cell is None else str(cell)) for cell in row))
-    _print_trimmed(table)
+    for row in cells:
+        table.add_row(*row)
+    _print_trimmed(table, target)
+
+
+def _cell(value: object) -> Text:
+    return value if isinstance(value, Text) else Text("-" if value is None else str(value))
+
+
+def _fit(natural: Sequence[int], flexible: Sequence[bool], room: int) -> list[int]:
+    """Widths of columns: flexible ones give way, widest first, down to a floor; the others are kept whole.
+
+    When that is not enough the table is wider than the terminal, which wraps its lines: better than losing a digit.
+    """
+    widths = list(natural)
+    while sum(widths) > room:
+        at = max(range(len(widths)), key=lambda index: widths[index] if flexible[index] else 0, default=0)
+        if not flexible[at] or widths[at] <= _FLEXIBLE_COLUMNS_MIN:
+            break
+        widths[at] -= 1
+    return widths
 
 
 def print_facts(facts: Iterable[tuple[str, object]]) -> None:
@@ -261,13 +290,12 @@ def print_facts(facts: Iterable[tuple[str, object]]) -> None:
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
     for name, value in facts:
-        table.add_row(name, value if isinstance(value, Text) else Text("-" if value is None else str(value)))
-    _print_trimmed(table)
+        table.add_row(name, _cell(value))
+    _print_trimmed(table, console())
 
 
-def _print_trimmed(table: Table) -> None:
+def _print_trimmed(table: Table, target: Console) -> None:
     """Print without the blanks that pad the last column: they are noise in pipes and break diffs."""
-    target = console()
     with target.capture() as captured:
         target.print(table)
     for line in captured.get().splitlines():

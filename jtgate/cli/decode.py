@@ -18,8 +18,11 @@ from jtgate.codecs.edition import Edition
 from jtgate.codecs.framing import FLAG
 from jtgate.codecs.wire import Span
 
-#: Bytes of a field that are shown before it says how many there are.
-_BYTES_SHOWN: Final = 16
+#: Columns from which on unit and meaning have columns of their own.
+_WIDE: Final = 150
+#: Bytes of a field that are shown at most; of a longer one, how many there are.
+_BYTES_WIDE: Final = 16
+_BYTES_NARROW: Final = 10
 #: Bytes shown on each side of a wrong byte.
 _AROUND: Final = 12
 _CHUNK: Final = 1 << 16
@@ -143,7 +146,9 @@ def _print(number: int, described: Described) -> None:
     target.print(_headline(number, described))
     rows = described.rows()
     if rows:
-        _print_trimmed(target, _table(described, rows))
+        table = _table(described, rows, target.width)
+        _add_rest(table, described, max(row.offset + row.length for row in rows))
+        _print_trimmed(target, table)
     elif described.error is not None:
         target.print(_dump(described))
     for name in described.json["deviations"] if isinstance(described.json["deviations"], list) else ():
@@ -163,11 +168,10 @@ def _print_trimmed(target: Console, table: Table) -> None:
 
 def _headline(number: int, described: Described) -> Text:
     json, header = described.json, described.header
-    head = Text(f"#{number}  ", style="dim")
+    head = Text.assemble((f"#{number}  ", "dim"))
     if header is None:
-        head.append(
-            "bad bytes 无效数据" if json["message"] is None else f"{json['message']} {json['term']}", "bold red"
-        )
+        name = "bad bytes 无效数据" if json["message"] is None else f"{json['message']} {json['term']}"
+        head.append(name, "bold red")
         head.append(f"  {len(described.payload)} bytes at {described.position} on the wire", "dim")
         return head
     head.append(f"{json['message']} {json['term']}", "bold cyan")
@@ -180,41 +184,35 @@ def _headline(number: int, described: Described) -> Text:
     return head
 
 
-def _table(described: Described, rows: Sequence[Span]) -> Table:
+def _table(described: Described, rows: Sequence[Span], width: int) -> Table:
+    """One row per field; on a narrow terminal value, unit and meaning share a column."""
+    wide = width >= _WIDE
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
     table.add_column("offset", justify="right", no_wrap=True)
     table.add_column("bytes", no_wrap=True)
     table.add_column("field 字段", overflow="fold")
-    table.add_column("value", overflow="fold")
-    table.add_column("unit", no_wrap=True)
-    table.add_column("meaning", overflow="fold")
+    for name in ("value", "unit", "meaning") if wide else ("value",):
+        table.add_column(name, overflow="fold")
     size = described.header.size if described.header is not None and not described.is_whole else 0
+    shown = _BYTES_WIDE if wide else _BYTES_NARROW
     for row in _merged(rows):
-        style = "dim" if row.offset < size or row.path.endswith((".id", ".length")) else ""
-        indent = "  " * row.path.count(".")
-        field = Text.assemble(indent, (row.term, style or "cyan"), " ", (row.name, style))
-        table.add_row(
-            Text(str(row.offset), "dim"),
-            Text(_hex(row.raw), style or "green"),
-            field,
-            Text(row.value, style or "bold"),
-            Text(row.unit, style),
-            Text(row.meaning, style),
-        )
-    _add_rest(table, described, rows)
+        quiet = "dim" if row.offset < size or row.path.endswith((".id", ".length")) else ""
+        field = Text.assemble("  " * row.path.count("."), (row.term, quiet or "cyan"), " ", (row.name, quiet))
+        value, unit, meaning = Text(row.value, quiet or "bold"), Text(row.unit, quiet), Text(row.meaning, quiet)
+        amount = Text(" ").join(part for part in (value, unit) if part)
+        cells = (value, unit, meaning) if wide else (Text("  ").join(part for part in (amount, meaning) if part),)
+        table.add_row(Text(str(row.offset), "dim"), Text(_hex(row.raw, shown), quiet or "green"), field, *cells)
     return table
 
 
 def _merged(rows: Sequence[Span]) -> Iterator[Span]:
-    """Id and length of an item, which are two bytes, as one row."""
+    """Id and length of an item as one row that is named after the item."""
     held: Span | None = None
     for row in rows:
         if held is not None and row.path == held.path.removesuffix(".id") + ".length":
-            term, name = f"{held.term} {row.term}", f"{held.name}, {row.name}"
-            value = f"{held.value}, {row.value}"
-            yield held._replace(
-                raw=held.raw + row.raw, length=held.length + row.length, term=term, name=name, value=value
-            )
+            term, name = (held.meaning, "") if held.meaning else ("未知项", "unknown item")
+            value = f"{held.value}, {row.value} byte{'' if row.value == '1' else 's'}"
+            yield held._replace(raw=held.raw + row.raw, term=f"▸ {term}", name=name, value=value, meaning="")
             held = None
             continue
         if held is not None:
@@ -226,23 +224,20 @@ def _merged(rows: Sequence[Span]) -> Iterator[Span]:
         yield held
 
 
-def _add_rest(table: Table, described: Described, rows: Sequence[Span]) -> None:
+def _add_rest(table: Table, described: Described, end: int) -> None:
     """The bytes behind the last field that could be read, in red."""
-    end = max(row.offset + row.length for row in rows)
+    error = described.error
+    if error is None:
+        return
     rest = described.payload[end:]
-    if described.error is not None:
-        table.add_row(
-            Text(str(end), "red"),
-            Text(_hex(rest) if rest else "(end)", "red bold"),
-            Text(f"✗ {described.error.field or 'body'}", "red bold"),
-            Text(""),
-            Text(""),
-            Text("not decoded 未解析", "red"),
-        )
+    shown = Text(_hex(rest, _BYTES_NARROW) if rest else "(end)", "red bold")
+    table.add_row(
+        Text(str(end), "red"), shown, Text(f"✗ {error.field or 'body'}", "red bold"), Text("未解析 not decoded", "red")
+    )
 
 
-def _hex(data: bytes) -> str:
-    return data.hex(" ") if len(data) <= _BYTES_SHOWN else f"{data[:_BYTES_SHOWN].hex(' ')} … {len(data)} bytes"
+def _hex(data: bytes, shown: int) -> str:
+    return data.hex(" ") if len(data) <= shown else f"{data[: shown - 4].hex(' ')} … {len(data)} bytes"
 
 
 def _fault(described: Described) -> Text:

@@ -13,7 +13,6 @@ from jtgate.cli.common import (
     EX_UNAVAILABLE,
     Failure,
     Group,
-    ago,
     directory_of,
     duration,
     examples,
@@ -62,7 +61,7 @@ def ls(prefix: str, limit: int, config: Settings, *, as_json: bool) -> None:
         click.echo(f"none of {total} sessions begins with {prefix}" if total else "no terminal is connected")
         return
     print_table(
-        ("terminal", "link", "from", "online", "last", "message", "frames", "bad"),
+        ("terminal", "link", "from", "online", "silent", "message", "frames", "bad"),
         [_row(session) for session in found],
         right=("frames", "bad"),
         cut=("message",),
@@ -79,7 +78,7 @@ def _row(session: LiveSession) -> tuple[object, ...]:
         f"{session.transport} {session.edition}{state}",
         session.peer,
         duration((now_ms() - session.online_since_ms) / 1000),
-        ago(session.last_received_ms),
+        duration((now_ms() - session.last_received_ms) / 1000),
         message_title(session.last_msg_id),
         session.frames,
         session.bad_frames,

@@ -215,7 +215,8 @@ def _print_summary(done: "Fleet") -> None:
         f"{tally.answers_to_damaged} to damaged frames, {tally.frames_bad} bad frames"
     )
     positions = (
-        f"{tally.positions_acknowledged} acknowledged, {tally.positions_lost} lost, {tally.positions_unsent} unsent"
+        f"{tally.positions_acknowledged} acknowledged, {tally.positions_lost} lost, "
+        f"{tally.positions_unsent} unsent; other messages lost: {tally.messages_lost.total()}"
     )
     facts: list[tuple[str, object]] = [
         ("result", "failed: see unanswered, lost, unsent" if done.failed else "everything was answered, nothing lost"),

@@ -152,7 +152,7 @@ def _event_json(record: SessionRecord) -> dict[str, object]:
 def _event_line(record: SessionRecord) -> str:
     facts = dict(record.facts)
     terminal = str(facts.pop("phone", "")).lstrip("0")
-    told = " ".join(f"{name}={value}" for name, value in facts.items())
+    told = " ".join(f"{name}={value}" for name, value in facts.items() if not name.endswith("_us"))
     return f"{_clock(record.at_us)}  {terminal:<12}  -- {record.event.replace('_', ' ')}  {told}".rstrip()
 
 

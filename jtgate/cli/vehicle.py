@@ -81,7 +81,8 @@ def verdict(story: Story) -> str:
     """One sentence: what it is doing, and why."""
     parts = [f"terminal {story.terminal} is {_presence(story)}"]
     if story.position is not None:
-        parts.append(f"{_motion(story.position)} {ago(story.position['device_time_ms'])}")
+        seen = "" if story.live else "last seen "
+        parts.append(f"{seen}{_motion(story.position)} {ago(story.position['device_time_ms'])}")
     if alarms := story.alarms():
         parts.append(f"{len(alarms)} open alarm{'s' if len(alarms) > 1 else ''}: {', '.join(n for n, _ in alarms)}")
     return "; ".join(parts)
@@ -196,7 +197,7 @@ def print_history(story: Story) -> None:
     rows = [
         (
             f"  {local_time(row['online_ms']) or '?'}",
-            local_time(row["closed_ms"]) or "open",
+            _lasted(row),
             row["transport"],
             row["peer"],
             row["frames"],
@@ -205,7 +206,14 @@ def print_history(story: Story) -> None:
         )
         for row in story.history
     ]
-    print_table(("  online", "closed", "link", "from", "frames", "bad", "why closed"), rows, right=("frames", "bad"))
+    print_table(("  online", "lasted", "link", "from", "frames", "bad", "why closed"), rows, right=("frames", "bad"))
+
+
+def _lasted(row: Row) -> str:
+    online_ms, closed_ms = row["online_ms"], row["closed_ms"]
+    if not isinstance(closed_ms, int):
+        return "open"
+    return duration((closed_ms - online_ms) / 1000) if isinstance(online_ms, int) else "?"
 
 
 def as_json(story: Story) -> dict[str, object]:

@@ -26,6 +26,7 @@ _UP = (
     (0x0004, "time_query", "查询服务器时间请求"),
     (0x0005, "terminal_parts_request", "终端补传分包请求"),
     (0x0100, "register", "终端注册"),
+    (0x0101, "unregister_as_printed", "终端注销"),  # a slip of the 2011 annex that terminals followed (§13 item 25)
     (0x0102, "authenticate", "终端鉴权"),
     (0x0104, "parameters_answer", "查询终端参数应答"),
     (0x0107, "attributes_answer", "查询终端属性应答"),

@@ -116,6 +116,11 @@ def structure(
                 spec.name = field.name
                 specs.append(spec)
         made.SPECS = tuple(specs)
+        made.COUNTS = tuple(
+            (spec.name, spec.counts, spec.always)
+            for spec in specs
+            if spec.counts is not None and spec.editions == ALL_EDITIONS
+        )
         made.CLAUSE = clause
         made.TRAILING_DEVIATION = trailing
         made.CONSTRUCTS = {}

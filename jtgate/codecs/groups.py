@@ -172,7 +172,8 @@ class Repeat(Kind):
 
     Args:
         element: kind of each element.
-        counted_by: field before it that holds the number, a fixed number, or None for "until the end".
+        counted_by: field before it that holds the number (no number is 0), a fixed number, or None for
+            "until the end".
         lenient: until the end, a cut last element is left over as trailing bytes instead of an error.
     """
 
@@ -209,7 +210,7 @@ class _RepeatCon(Wire):
 
     def read(self, stream: BytesIO, scope: Scope) -> tuple[Any, ...]:
         counted_by = self.kind.counted_by
-        total = scope[counted_by] if isinstance(counted_by, str) else counted_by
+        total = scope[counted_by] or 0 if isinstance(counted_by, str) else counted_by
         lenient = total is None and self.kind.lenient
         items: list[Any] = []
         # Every element takes a byte at least (checked at declaration), so the body bounds the loop.

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Self, dataclass_transform
 
 from jtgate.codecs import deviations as dev
 from jtgate.codecs.catalogue import MessageName
-from jtgate.codecs.edition import ALL_EDITIONS, Edition
+from jtgate.codecs.edition import Edition
 from jtgate.codecs.errors import BodyError, EncodeError, ProtocolError
 from jtgate.codecs.fields import (
     FieldSpec,
@@ -73,6 +73,7 @@ class Structure(_Declared):
     trailing: bytes = b""
 
     SPECS: ClassVar[tuple[FieldSpec, ...]] = ()
+    COUNTS: ClassVar[tuple[tuple[str, str, bool], ...]] = ()
     LAYOUTS: ClassVar[dict[Edition, tuple[FieldSpec, ...]]] = {}
     CLAUSE: ClassVar[str] = ""
     TRAILING_DEVIATION: ClassVar[str] = dev.BODY_TRAILING_BYTES
@@ -80,11 +81,11 @@ class Structure(_Declared):
 
     def __post_init__(self) -> None:
         """Fill in counts that were left out."""
-        for spec in self.SPECS:
-            if spec.counts is not None and getattr(self, spec.name) is None:
-                length = len(getattr(self, spec.counts) or ())
-                if spec.always or (length and spec.editions == ALL_EDITIONS):
-                    object.__setattr__(self, spec.name, length)
+        for name, counted, always in self.COUNTS:
+            if getattr(self, name) is None:
+                length = len(getattr(self, counted) or ())
+                if always or length:
+                    object.__setattr__(self, name, length)
 
     @classmethod
     def construct(cls, edition: Edition) -> Any:
@@ -98,6 +99,20 @@ class Structure(_Declared):
     def min_bytes(cls, edition: Edition) -> int:
         """Fewest bytes this structure takes in one edition."""
         return sum(spec.kind.min_bytes(edition) for spec in cls.LAYOUTS[edition] if spec.presence_in(edition) is None)
+
+    @classmethod
+    def offset_of(cls, name: str, edition: Edition) -> int:
+        """Bytes before a field in one edition, when everything before it has its fewest bytes.
+
+        Raises:
+            KeyError: the edition has no such field.
+        """
+        offset = 0
+        for spec in cls.LAYOUTS[edition]:
+            if spec.name == name:
+                return offset
+            offset += spec.kind.min_bytes(edition) if spec.presence_in(edition) is None else 0
+        raise KeyError(name)
 
     @classmethod
     def decode(

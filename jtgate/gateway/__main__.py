@@ -9,7 +9,8 @@ import sys
 import uvloop
 
 from jtgate import logs
-from jtgate.gateway.server import ConfigurationError, Gateway, watch_parent
+from jtgate.gateway.server import ConfigurationError, Gateway
+from jtgate.parent import watch_parent
 from jtgate.settings import Settings
 
 #: sysexits.h EX_CONFIG: the supervisor does not try again.

@@ -2,9 +2,10 @@
 
     reads ──► Batch (being filled) ──take──► writer thread: spool.append ──► answers out, next batch
 
-There is no timer: an idle gateway commits a single frame at once, a busy one commits thousands together. One
-commit is in flight at a time, so memory is bounded by `pending_bytes_max`: above it the links that bring more
-stop reading until the commit is through.
+An idle gateway commits a single frame at once, a busy one commits thousands together; in between, commits keep
+COMMIT_EVERY_S apart, because a disk that can sync 4,000 times a second should not have to. One commit is in flight at
+a time, so memory is bounded by `pending_bytes_max`: above it the links that bring more stop reading until the commit
+is through.
 """
 
 import asyncio
@@ -27,6 +28,10 @@ from jtgate.storage.spool import SpoolError, SpoolFull, SpoolWriter
 
 log = structlog.get_logger("gateway")
 lane = twins.load("lane")
+
+#: Least time between the starts of two commits. At 3,000 frames/s it takes the gateway from 2,000 commits and half a
+#: core to 500 commits; it adds as much to the latency of an answer at most, and nothing when the disk is slower.
+COMMIT_EVERY_S = 0.002
 
 #: Seconds to stop reading after the spool refused, so that terminals are not told "failure" in a tight loop.
 REFUSED_PAUSE_S = 1.0
@@ -82,6 +87,7 @@ class Committer:
         self._in_flight: list[Any] | None = None
         self._in_flight_records: list[bytes] = []
         self._refusing = False
+        self._not_before = 0.0
         self._waiting: list[Callable[[], None]] = []
         self._idle: asyncio.Event = asyncio.Event()
         self._thread = threading.Thread(target=self._commit_forever, name="spool-commit", daemon=True)
@@ -96,7 +102,14 @@ class Committer:
     def _wake(self) -> None:
         """The batch is no longer empty: commit it as soon as the loop has read what is there."""
         if self._in_flight is None:
+            self._schedule()
+
+    def _schedule(self) -> None:
+        """Start the next commit as soon as the loop has read what is there, but not too soon after the last."""
+        if self._loop.time() >= self._not_before:
             self._loop.call_soon(self._start)
+        else:
+            self._loop.call_at(self._not_before, self._start)
 
     def when_committed(self, resume: Callable[[], None]) -> None:
         """Call back once the commit in flight is through (a link that paused itself)."""
@@ -122,6 +135,7 @@ class Committer:
         """Hand the batch to the commit thread."""
         if self._in_flight is not None or not self.batch.size:
             return
+        self._not_before = self._loop.time() + COMMIT_EVERY_S
         data, frames, answers = self.batch.take()
         if not self._durable:
             self._send(answers)
@@ -157,7 +171,7 @@ class Committer:
         for resume in waiting:
             resume()
         if self.batch.size:
-            self._start()
+            self._schedule()
         else:
             self._idle.set()
 

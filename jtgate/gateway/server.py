@@ -8,8 +8,6 @@ Stop:  1 stop accepting  2 stop reading  3 commit and answer what was read  4 cl
 import asyncio
 import os
 import ssl
-import stat
-import threading
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
@@ -29,7 +27,7 @@ from jtgate.settings import Settings
 from jtgate.storage.directory import Directory, KickRequest, LiveSession
 from jtgate.storage.open import open_directory, open_spool_progress, open_spool_writer
 from jtgate.storage.records import Transport
-from jtgate.storage.spool import SpoolProgress
+from jtgate.storage.spool import SpoolError, SpoolProgress
 
 log = structlog.get_logger("gateway")
 T = TypeVar("T")
@@ -202,7 +200,10 @@ class Gateway:
         await self._on_thread(self._retain_now)
 
     def _retain_now(self) -> None:
-        self._spool.retain(self._progress.minimum(), now_us())
+        try:
+            self._spool.retain(self._progress.minimum(), now_us())
+        except SpoolError as error:
+            log.warning("spool.retention_failed", code=error.code, error=str(error))
         metrics.SPOOL_BYTES.set(self._spool.info().bytes_on_disk)
 
     async def _exchange(self) -> None:
@@ -247,16 +248,3 @@ async def _every(seconds: float, work: Callable[[], Awaitable[None]]) -> None:
             await work()
         except Exception:
             log.exception("gateway.round_failed", work=getattr(work, "__name__", "?"))
-
-
-def watch_parent(stop: Callable[[], object]) -> None:
-    """Call `stop` when standard input, if it is a pipe, closes: the supervisor at its other end is gone."""
-    if not stat.S_ISFIFO(os.fstat(0).st_mode):
-        return
-
-    def wait() -> None:
-        while os.read(0, 4096):
-            pass
-        stop()
-
-    threading.Thread(target=wait, name="watch-parent", daemon=True).start()

@@ -2,34 +2,19 @@
 
 import argparse
 import gc
-import os
 import signal
-import stat
 import sys
 import threading
-from collections.abc import Callable
 from contextlib import ExitStack
 
 from jtgate import logs
+from jtgate.parent import watch_parent
 from jtgate.pipeline.worker import Backoff, Limits, Worker
 from jtgate.settings import EX_CONFIG, Settings, SettingsError
 from jtgate.storage import open_spool_progress, open_spool_reader, open_store
 from jtgate.storage.store import Store, StoreTooNew, StoreUnavailable
 
 log = logs.get_logger("pipeline")
-
-
-def watch_parent(stop: Callable[[], None]) -> None:
-    """Call `stop` when standard input, if it is a pipe, closes: the supervisor at its other end is gone."""
-    if not stat.S_ISFIFO(os.fstat(0).st_mode):
-        return
-
-    def wait() -> None:
-        while os.read(0, 4096):
-            pass
-        stop()
-
-    threading.Thread(target=wait, name="parent-watch", daemon=True).start()
 
 
 def work(settings: Settings, stop: threading.Event) -> None:

@@ -13,6 +13,7 @@ from operator import or_
 from typing import Any, Final
 
 import jtgate.codecs.jt808.location  # noqa: F401  fills the table of items
+from jtgate import logs
 from jtgate.codecs.errors import ProtocolError
 from jtgate.codecs.items import ITEMS
 from jtgate.codecs.jsatl12.items import TpmsAlarm
@@ -21,6 +22,8 @@ from jtgate.codecs.twins import load
 from jtgate.storage.model import POSITION_COLUMNS, AlarmEventRow
 
 fingerprint = load("columns").fingerprint
+
+log = logs.get_logger("pipeline")
 
 SOURCE_FLAG: Final = "jt808:flag"  # 报警标志
 SOURCE_VIDEO: Final = "jt1078:video"  # 视频相关报警
@@ -74,11 +77,12 @@ def items(rows: Sequence[Row], events: Counter[str]) -> Iterator[AlarmEventRow]:
                 continue
             raw = bytes.fromhex(item["raw"])
             try:
-                alarm = form.decode(raw)
+                yield _item_event(row, item["id"], raw, form.decode(raw))
             except ProtocolError:
                 events["alarm_item_undecoded"] += 1
-                continue
-            yield _item_event(row, item["id"], raw, alarm)
+            except Exception as error:  # noqa: BLE001  a bug of ours; the position keeps the item's bytes
+                events["alarm_item_failed"] += 1
+                log.error("pipeline.alarm_item_failed", item=item["id"], error=type(error).__name__)  # noqa: TRY400
 
 
 def _item_event(row: Row, item_id: str, raw: bytes, alarm: Any) -> AlarmEventRow:

@@ -16,14 +16,17 @@ def take(record: SessionRecord, ids: TerminalIds, batch: StoreBatch) -> bool:
     """Add the rows of a session record.
 
     Returns:
-        False for an event this release does not know.
+        False for an event this release does not know, or one of nobody.
     """
     at_ms = record.at_us // 1000
     facts = record.facts
     if record.event == SessionEvent.GATEWAY_STARTED:
         batch.close_sessions_before.append((record.session_id, at_ms))
     elif record.event == SessionEvent.ONLINE:
-        terminal_id = ids.of_key(terminal_of(record), at_ms)
+        key = terminal_of(record)
+        if not key:
+            return False
+        terminal_id = ids.of_key(key, at_ms)
         edition = _text(facts, "edition")
         batch.opened.append(
             SessionOpened(

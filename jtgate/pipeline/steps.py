@@ -27,7 +27,7 @@ from jtgate.pipeline.terminals import TerminalIds, terminal_key
 from jtgate.storage.model import POSITION_COLUMNS, StoreBatch, TerminalUpdate
 from jtgate.storage.records import FramesRecord, Record, SessionRecord, unpack
 from jtgate.storage.spool import Group
-from jtgate.storage.store import Store
+from jtgate.storage.store import Store, StoreError
 
 _columns = load("columns")
 
@@ -112,23 +112,23 @@ class Decoder:
         return self._ids.of_key(key, now_ms)
 
     def _group(self, group: Group, batch: StoreBatch) -> None:
+        """One group; if it is none, or we cannot work through it, it is kept as it is and the next one follows."""
+        self._now_us = max(self._now_us, group.at_us)
         try:
             records = list(unpack(group.data))
-        except (ValueError, TypeError) as error:
-            origin = Origin(group.at_us, 0, group.seq)
-            batch.quarantine.append(
-                quarantine.row(origin, group.data, quarantine.UNREADABLE_GROUP, f"not a group: {type(error).__name__}")
-            )
-            log.error("pipeline.group_unreadable", seq=group.seq, **_facts(error))  # noqa: TRY400  see _facts
-            return
-        self._now_us = max(self._now_us, group.at_us)
-        self._fetch_ids(records)
-        for record in records:
-            if isinstance(record, SessionRecord):
-                if not sessions.take(record, self._ids, batch):
+            self._fetch_ids(records)
+            for record in records:
+                if isinstance(record, FramesRecord):
+                    self._frames(group.seq, record, records, batch)
+                elif not sessions.take(record, self._ids, batch):
                     self.events["session_event_unknown"] += 1
-            else:
-                self._frames(group.seq, record, records, batch)
+        except StoreError:
+            raise
+        except Exception as error:  # noqa: BLE001  what we wrote ourselves must not stop us for ever
+            log.error("pipeline.group_unreadable", seq=group.seq, **_facts(error))  # noqa: TRY400  see _facts
+            origin = Origin(group.at_us, 0, group.seq)
+            reason = f"the group cannot be read: {type(error).__name__}"
+            batch.quarantine.append(quarantine.row(origin, group.data, quarantine.UNREADABLE_GROUP, reason))
 
     def _fetch_ids(self, records: Sequence[Record]) -> None:
         """Ids of terminals that come online, all at once: each look into the store may cost a commit."""

@@ -41,6 +41,7 @@ class Limits:
     backoff_max_s: float = 5.0
     progress_s: float = 1.0
     due_s: float = 1.0
+    retain_first_s: float = 60.0
     retain_every_s: float = 3600.0
     retain_rows: int = 5000  # per step, so that decoding never waits long
     keep_days: float = 90.0
@@ -103,8 +104,7 @@ class Worker:
         self._decoder: Decoder | None = None
         self._pending: list[Group] = []  # read, not yet decoded
         self._published_at = self._due_at = float("-inf")
-        self._retain_at = time.monotonic() + self._limits.retain_every_s
-        self._retaining = False
+        self._retain_at = time.monotonic() + self._limits.retain_first_s
 
     @property
     def seq(self) -> int:
@@ -149,7 +149,6 @@ class Worker:
         metrics.BATCH_SECONDS.labels("decode").observe(time.perf_counter() - started)
         groups, self._pending = self._pending[:taken], self._pending[taken:]
         if not self._write_through(batch, groups):
-            self._decoder = None
             self._pending = []  # read again from the cursor
             return 0
         self._after(batch, groups)
@@ -276,8 +275,14 @@ class Worker:
             return
         self._published_at = now
         try:
+            last_seq = self._reader.last_seq()
+            if last_seq < self._seq:
+                # Another spool stands in its place and counts from the beginning. Rows have natural keys, so
+                # reading all of it is safe; going on at the old number would pass over what is new.
+                log.warning("pipeline.spool_replaced", stored_seq=self._seq, last_seq=last_seq)
+                self._seq = 0
             self._progress.set(CONSUMER, self._seq)
-            metrics.LAG_GROUPS.set(max(0, self._reader.last_seq() - self._seq))
+            metrics.LAG_GROUPS.set(last_seq - self._seq)
         except SpoolError as error:
             metrics.EVENTS.labels("progress_failed").inc()
             log.debug("pipeline.progress_failed", code=error.code)

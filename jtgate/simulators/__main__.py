@@ -4,8 +4,11 @@ What `jtgate serve --demo N` starts beside the gateway; `jtgate simulate fleet` 
 """
 
 import argparse
+import os
+import signal
 import sys
 
+from jtgate.parent import watch_parent
 from jtgate.simulators.fleet import FleetError, FleetOptions, run_fleet
 from jtgate.simulators.terminal import Rules
 
@@ -30,6 +33,7 @@ def main() -> int:
         seed=chosen.seed,
         drain_s=3.0,
     )
+    watch_parent(lambda: os.kill(os.getpid(), signal.SIGTERM))  # the fleet ends with who started it
     try:
         run_fleet(options)
     except FleetError as error:

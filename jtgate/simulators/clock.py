@@ -34,5 +34,5 @@ class RunClock:
         return run_s * self.speedup
 
     def device_ms(self, simulated_s: float) -> int:
-        """Device time, ms since 1970."""
-        return self.start_ms + int(simulated_s * 1000)
+        """Device time, ms since 1970, in whole seconds as a report has it."""
+        return (self.start_ms + int(simulated_s * 1000)) // 1000 * 1000

@@ -366,6 +366,7 @@ class Delivery:
         self._open.clear()
         self._recent.clear()
         self.outbox.clear()
+        self.upload = None
         self._next = math.inf
         return open_frames
 

@@ -16,6 +16,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from time import monotonic
 from typing import cast
 
 import uvloop
@@ -272,7 +273,7 @@ class Fleet:
             FleetError: too many connections for this machine.
         """
         _raise_file_limit(self.options.terminals)
-        started_at = self._loop.time()
+        started_at = monotonic()
         self._build(started_at)
         self._arm_timer()
         try:
@@ -280,7 +281,7 @@ class Fleet:
             self._drain(flush=not self.interrupted)
             await self._wait_for_answers(progress, progress_s)
         finally:
-            self.elapsed_s = self._loop.time() - started_at
+            self.elapsed_s = monotonic() - started_at
             await self._close()
         return self.tally
 
@@ -309,7 +310,7 @@ class Fleet:
         end_at = started_at + self.options.duration_s
         every_s = min(STORM_EVERY_S, self.options.duration_s / 4)
         storm_at = started_at + every_s
-        while not self._stop.is_set() and (now := self._loop.time()) < end_at:
+        while not self._stop.is_set() and (now := monotonic()) < end_at:
             if now >= storm_at:
                 storm_at = now + every_s
                 self._storm(now)
@@ -326,16 +327,16 @@ class Fleet:
             progress(self)
 
     def _drain(self, *, flush: bool) -> None:
-        now = self._loop.time()
+        now = monotonic()
         for seat in self._seats:
             seat.terminal.drain(now, flush=flush)
             self._arm(seat)
         self._arm_timer()
 
     async def _wait_for_answers(self, progress: Callable[["Fleet"], None] | None, progress_s: float) -> None:
-        end_at = self._loop.time() + self.options.drain_s
+        end_at = monotonic() + self.options.drain_s
         looked_at = 0.0
-        while (now := self._loop.time()) < end_at and not self._at_once:
+        while (now := monotonic()) < end_at and not self._at_once:
             if all(self._settled(seat) for seat in self._seats):
                 return
             if now - looked_at >= progress_s:
@@ -407,13 +408,14 @@ class Fleet:
                 return
             self._timer.cancel()
         self._timer_at = at
-        self._timer = self._loop.call_at(at, self._turn)
+        # Not call_at: uvloop counts its own time in whole milliseconds, too coarse for latencies.
+        self._timer = self._loop.call_later(max(0.0, at - monotonic()), self._turn)
 
     def _turn(self) -> None:
         """Serve the terminals whose time has come."""
         self._timer = None
         self._timer_at = math.inf
-        now = self._loop.time()
+        now = monotonic()
         served = 0
         while self._due and self._due[0][0] <= now and served < TURN_MAX:
             at, index = heapq.heappop(self._due)
@@ -428,7 +430,7 @@ class Fleet:
 
     def serve(self, seat: Seat) -> None:
         """Write what a terminal has to say, do with its link what it wants, and note its next deadline."""
-        now = self._loop.time()
+        now = monotonic()
         terminal = seat.terminal
         link = seat.link
         if link is not None and (pieces := terminal.output(now)):
@@ -477,15 +479,15 @@ class Fleet:
                 await self._connect(seat, link)
         except (OSError, TimeoutError):
             seat.opening = False
-            seat.terminal.connect_failed(self._loop.time())
+            seat.terminal.connect_failed(monotonic())
         else:
             seat.opening = False
             if link.gone:  # accepted and closed at once
-                seat.terminal.connect_failed(self._loop.time())
+                seat.terminal.connect_failed(monotonic())
                 self.serve(seat)
                 return
             seat.link = link
-            seat.terminal.connected(self._loop.time())
+            seat.terminal.connected(monotonic())
         self.serve(seat)
 
     async def _connect(self, seat: Seat, link: TcpLink | UdpLink) -> None:
@@ -515,7 +517,7 @@ class Fleet:
         """Bytes for a terminal; those for a connection it has left behind go nowhere."""
         if seat.link is not link or self._closed:
             return
-        seat.terminal.received(data, self._loop.time())
+        seat.terminal.received(data, monotonic())
         self.serve(seat)
 
     def link_lost(self, link: Link, seat: Seat, reason: str) -> None:
@@ -524,7 +526,7 @@ class Fleet:
             return
         seat.link = None
         seat.terminal.congested = False
-        seat.terminal.lost(self._loop.time(), reason)
+        seat.terminal.lost(monotonic(), reason)
         self.serve(seat)
 
     def _storm(self, now: float) -> None:

@@ -35,6 +35,7 @@ class Tally:
     faults: Counter[str] = field(default_factory=Counter)
     positions_acknowledged: int = 0
     positions_lost: int = 0  # refused, or fallen out of a full memory of the terminal
+    messages_lost: Counter[int] = field(default_factory=Counter)  # other messages fallen out of a full memory
     positions_unsent: int = 0  # still in the memory of terminals at the end
     slots_skipped: int = 0  # reports not made because this process was late
     uploads: Counter[str] = field(default_factory=Counter)  # pictures: begun, complete, given up
@@ -58,6 +59,7 @@ class Tally:
         wrong = (
             sum(self.unanswered.values()),
             self.positions_lost,
+            self.messages_lost.total(),
             self.answers_to_damaged,
             0 if interrupted else self.positions_unsent,
             0 if interrupted else self.never_online,
@@ -105,6 +107,7 @@ class Tally:
                 "lost": self.positions_lost,
                 "unsent": self.positions_unsent,
             },
+            "messages_lost": {f"0x{msg_id:04x}": count for msg_id, count in sorted(self.messages_lost.items())},
             "slots_skipped": self.slots_skipped,
             "answers": {
                 "repeated": self.answers_repeated,

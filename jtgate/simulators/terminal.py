@@ -12,10 +12,9 @@ are made and kept, and sent as 0x0704 afterwards.
 """
 
 import math
-from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from enum import IntEnum, StrEnum
+from enum import StrEnum
 
 from jtgate.codecs.edition import Edition
 from jtgate.codecs.errors import ProtocolError
@@ -27,22 +26,16 @@ from jtgate.simulators.clock import RunClock
 from jtgate.simulators.delivery import HEARTBEAT, Delivery, LongMessage, Pending, Position
 from jtgate.simulators.dice import Dice, Purpose
 from jtgate.simulators.faults import Fault, FaultPlan, garbage
-from jtgate.simulators.identity import PLATE_YELLOW, Identity
+from jtgate.simulators.identity import Identity
 from jtgate.simulators.ledger import Ledger
+from jtgate.simulators.memory import LOCATION, Memory, Todo
+from jtgate.simulators.parameters import Parameters
 from jtgate.simulators.roads import RoadGraph
 from jtgate.simulators.tally import Tally
 from jtgate.simulators.vehicle import Vehicle
 
-#: Positions kept while they cannot be sent: two hours at one every 10 s; then the oldest is lost and counted.
-MEMORY_MAX = 720
 #: Frames not answered; while there are so many, new positions go to the memory.
 IN_FLIGHT_MAX = 24
-#: Bytes of a 0x0704 that stays one frame, and positions of one that does not.
-BATCH_BYTES = 980
-LONG_BATCH_MAX = 40
-LONG_BATCH_CHANCE = 0.15
-#: Messages other than positions that wait for the link (driver cards, pictures).
-TODO_MAX = 16
 #: Reports made up for in one call, and lateness after which they are skipped and counted instead.
 CATCH_UP_MAX = 16
 LATE_SLOTS_MAX = 30
@@ -61,8 +54,6 @@ GARBAGE_AT_START = 10
 
 REGISTER = 0x0100
 AUTHENTICATE = 0x0102
-LOCATION = 0x0200
-BATCH = 0x0704
 DRIVER = 0x0702
 MEDIA_EVENT = 0x0800
 MEDIA = 0x0801
@@ -71,24 +62,6 @@ RESULT_OK, RESULT_FAILURE, RESULT_NOT_SUPPORTED, RESULT_ALARM = 0, 1, 3, 4
 
 #: Pause between messages sent from the memory, seconds.
 FLUSH_GAP_S = 0.2
-#: Parameters 终端参数 a platform may set, and the most retransmissions it may ask for.
-PARAMETERS_MAX = 256
-RETRIES_MAX = 20
-
-
-class Parameter(IntEnum):
-    """Parameters 终端参数 (table 6) that mean something to a simulated terminal."""
-
-    HEARTBEAT = 0x0001  # 心跳发送间隔, s
-    ANSWER_WAIT = 0x0002  # TCP消息应答超时时间, s
-    RETRIES = 0x0003  # TCP消息重传次数
-    INTERVAL = 0x0029  # 缺省时间汇报间隔, s
-    SPEED_LIMIT = 0x0055  # 最高速度, km/h
-    MILEAGE = 0x0080  # 车辆里程表读数, 0.1 km
-    PLATE = 0x0083  # 车牌
-    PLATE_COLOUR = 0x0084  # 车牌颜色
-
-
 #: Share of the report interval between one terminal and the next: they spread evenly, whatever their number.
 _GOLDEN = 0.6180339887498949
 
@@ -136,15 +109,6 @@ class Rules:
     faults: FaultPlan = field(default_factory=lambda: FaultPlan({}))
 
 
-@dataclass(slots=True)
-class _Todo:
-    """A message other than a position that waits for the link."""
-
-    msg_id: int
-    body: bytes
-    media_id: int | None = None
-
-
 class Terminal:
     """One simulated terminal.
 
@@ -162,7 +126,6 @@ class Terminal:
     __slots__ = (
         "_attempts",
         "_auth_code",
-        "_batches",
         "_card_no",
         "_clock",
         "_connect_at",
@@ -171,28 +134,24 @@ class Terminal:
         "_draining",
         "_ever_online",
         "_flush_at",
-        "_heartbeat_s",
         "_held",
-        "_interval_s",
         "_last_heartbeat_at",
         "_ledger",
         "_login_at",
         "_media_id",
-        "_memory",
         "_offset_s",
         "_order",
-        "_parameters",
         "_reader",
         "_refused",
         "_rules",
-        "_since_lost",
         "_slot",
         "_tally",
-        "_todo",
         "alarms",
         "congested",
         "delivery",
         "identity",
+        "memory",
+        "parameters",
         "state",
         "vehicle",
     )
@@ -214,6 +173,14 @@ class Terminal:
         self.vehicle = Vehicle(dice, graph)
         self.alarms = AlarmDesk(identity.edition, identity.terminal_id, dice)
         self.delivery = Delivery(identity, rules.faults, tally, dice, wait_s=rules.answer_wait_s, retries=rules.retries)
+        self.memory = Memory(tally, dice)
+        self.parameters = Parameters(
+            identity,
+            interval_s=rules.interval_s,
+            heartbeat_s=rules.heartbeat_s,
+            answer_wait_s=rules.answer_wait_s,
+            retries=rules.retries,
+        )
         self.congested = False  # the shell cannot write as fast as we send
         self._rules = rules
         self._clock = clock
@@ -222,13 +189,8 @@ class Terminal:
         self._ledger = ledger
         self._reader = FrameReader()
         self._auth_code: str | None = None
-        self._parameters: dict[int, bytes] = {}  # set by the platform
-        self._interval_s = rules.interval_s
-        self._heartbeat_s = rules.heartbeat_s
         self._offset_s = identity.index * _GOLDEN % 1.0 * rules.interval_s
         self._slot = 0  # number of the next report
-        self._memory: deque[Position] = deque()
-        self._todo: deque[_Todo] = deque()
         self._order: LinkOrder | None = None
         self._connect_at = clock.origin_s + first_connect_s
         self._login_at = math.inf  # when to try again after a refusal
@@ -237,8 +199,6 @@ class Terminal:
         self._refused = 0
         self._flush_at = 0.0  # not before this is anything sent from memory and todo
         self._last_heartbeat_at = 0.0
-        self._batches = 0
-        self._since_lost = False  # what is in the memory was made while the link was down
         self._ever_online = False
         self._draining = False
         self._held = False  # what is in memory and todo stays there
@@ -274,12 +234,12 @@ class Terminal:
     @property
     def quiet(self) -> bool:
         """Nothing is waiting: not for an answer, not in the memory."""
-        return self.delivery.idle and not self._memory and not self._todo
+        return self.delivery.idle and not self.memory
 
     @property
     def unsent(self) -> int:
         """Positions in the memory."""
-        return len(self._memory)
+        return len(self.memory.positions)
 
     @property
     def attempted(self) -> bool:
@@ -332,7 +292,7 @@ class Terminal:
             self._held = True
             self._connect_at = math.inf
         elif self.state is State.OFFLINE:
-            wanted = bool(self._memory or self._todo)
+            wanted = bool(self.memory)
             self._connect_at = min(self._connect_at, now) if wanted else math.inf
 
     def received(self, data: bytes, now: float) -> None:
@@ -375,7 +335,7 @@ class Terminal:
 
     def _slot_s(self) -> float:
         """Simulated time of the next slot of the grid."""
-        return self._clock.simulated_s(self._offset_s + self._slot * self._interval_s)
+        return self._clock.simulated_s(self._offset_s + self._slot * self.parameters.interval_s)
 
     def _next_report_s(self) -> float:
         """Simulated time of the next report: the next slot, or the end of an alarm before it."""
@@ -383,7 +343,7 @@ class Terminal:
         return self._slot_s() if end_s is None else min(self._slot_s(), end_s)
 
     def _reports_due(self, now: float) -> None:
-        late = int((self._clock.run_s(now) - self._offset_s) / self._interval_s) - self._slot
+        late = int((self._clock.run_s(now) - self._offset_s) / self.parameters.interval_s) - self._slot
         if late > LATE_SLOTS_MAX and self._ever_online:
             self._tally.slots_skipped += late
             self._slot += late
@@ -424,7 +384,7 @@ class Terminal:
         if ready:
             self.delivery.send(LOCATION, body, now, positions=(position,), flags=flags)
         else:
-            self._remember(position)
+            self.memory.keep(position)
         self._besides(slot, device_ms, now)
 
     def _besides(self, slot: int, device_ms: int, now: float) -> None:
@@ -441,22 +401,16 @@ class Terminal:
             slots = self._dice.between(Purpose.BLIND_LENGTH, slot, *BLIND_SLOTS)
             half_open = self._dice.roll(Purpose.BLIND_KIND, slot) < HALF_OPEN_CHANCE
             order = LinkOrder.ABANDON if half_open else LinkOrder.ABORT
-            self._drop(now, "network lost (simulated)", order, slots * self._interval_s)
-
-    def _remember(self, position: Position) -> None:
-        if len(self._memory) >= MEMORY_MAX:
-            self._memory.popleft()
-            self._tally.positions_lost += 1
-        self._memory.append(position)
+            self._drop(now, "network lost (simulated)", order, slots * self.parameters.interval_s)
 
     def _change_card(self, device_ms: int) -> None:
         """The old card is pulled, the new one inserted."""
         edition = self.identity.edition
         if self._card_no and edition is not Edition.V2011:
-            self._add_todo(_Todo(DRIVER, messages.card_removed(edition, device_ms)))
+            self.memory.add(Todo(DRIVER, messages.card_removed(edition, device_ms)))
         self._card_no = self.vehicle.driver_no
         if self._card_no:
-            self._add_todo(_Todo(DRIVER, messages.card_inserted(self.identity, self._card_no, device_ms)))
+            self.memory.add(Todo(DRIVER, messages.card_inserted(self.identity, self._card_no, device_ms)))
 
     def _take_picture(self, slot: int, device_ms: int) -> None:
         self._media_id += 1
@@ -464,59 +418,39 @@ class Terminal:
         length = int(self._dice.between(Purpose.MEDIA_BYTES, slot, *PICTURE_BYTES))
         data = b"\xff\xd8\xff\xe0" + self._dice.octets(Purpose.MEDIA_BYTES, slot, length) + b"\xff\xd9"
         self._tally.uploads["begun"] += 1
-        self._add_todo(_Todo(MEDIA_EVENT, messages.picture_event(self._media_id)))
-        self._add_todo(_Todo(MEDIA, messages.picture(self._media_id, base, data), self._media_id))
-
-    def _add_todo(self, todo: _Todo) -> None:
-        if len(self._todo) >= TODO_MAX:
-            self._tally.abandoned[self._todo.popleft().msg_id] += 1
-        self._todo.append(todo)
+        self.memory.add(Todo(MEDIA_EVENT, messages.picture_event(self._media_id)))
+        self.memory.add(Todo(MEDIA, messages.picture(self._media_id, base, data), self._media_id))
 
     # Sending what has piled up.
 
     def _heartbeat_at(self) -> float:
         """2013 sends heartbeats only when nothing else is sent; 2011 and 2019 do not look at that (§10.1)."""
         if self.identity.edition is Edition.V2013:
-            return self.delivery.last_sent_at + self._heartbeat_s
-        return self._last_heartbeat_at + self._heartbeat_s
+            return self.delivery.last_sent_at + self.parameters.heartbeat_s
+        return self._last_heartbeat_at + self.parameters.heartbeat_s
 
     @property
     def _can_flush(self) -> bool:
         """Something is waiting that may go out now."""
         if self._held or self.congested or self.delivery.in_flight >= IN_FLIGHT_MAX // 2:
             return False
-        return bool(self._memory) or self._todo_ready
+        return bool(self.memory.positions) or self._todo_ready
 
     @property
     def _todo_ready(self) -> bool:
         """The next message other than a position may go out: pictures go one after the other."""
-        return bool(self._todo) and (self._todo[0].media_id is None or self.delivery.upload is None)
+        todo = self.memory.todo
+        return bool(todo) and (todo[0].media_id is None or self.delivery.upload is None)
 
     def _flush(self, now: float) -> None:
-        """Send from the memory and the list of other messages, a little at a time."""
+        """Send from the memory, a little at a time."""
         self._flush_at = now + FLUSH_GAP_S
         if self._todo_ready:
-            todo = self._todo.popleft()
+            todo = self.memory.todo.popleft()
             self.delivery.send(todo.msg_id, todo.body, now, media_id=todo.media_id)
-        if not self._memory:
-            return
-        if self.identity.edition is Edition.V2011:  # it has no 0x0704
-            position = self._memory.popleft()
-            self.delivery.send(LOCATION, position.body, now, positions=(position,))
-            return
-        self._batches += 1
-        long = self._dice.roll(Purpose.BATCH, self._batches) < LONG_BATCH_CHANCE
-        chosen: list[Position] = []
-        size = messages.BATCH_HEAD_BYTES
-        while self._memory and len(chosen) < LONG_BATCH_MAX:
-            size += messages.BATCH_ITEM_HEAD_BYTES + len(self._memory[0].body)
-            if chosen and size > BATCH_BYTES and not long:
-                break
-            chosen.append(self._memory.popleft())
-        body = messages.batch([position.body for position in chosen], backfill=self._since_lost)
-        if not self._memory:
-            self._since_lost = False
-        self.delivery.send(BATCH, body, now, positions=chosen)
+        if self.memory.positions:
+            msg_id, body, positions = self.memory.next_batch(self.identity.edition)
+            self.delivery.send(msg_id, body, now, positions=positions)
 
     # The session.
 
@@ -587,8 +521,8 @@ class Terminal:
         """
         self._tally.disconnects[reason] += 1
         self._order = order
-        positions: list[Position] = list(self._memory)
-        again: list[_Todo] = []
+        positions: list[Position] = []
+        again: list[Todo] = []
         messages_cut: dict[int, LongMessage] = {}
         if self.delivery.upload is not None:
             messages_cut[self.delivery.upload.first_serial] = self.delivery.upload
@@ -600,17 +534,15 @@ class Terminal:
             if pending.long is not None:
                 messages_cut[pending.long.first_serial] = pending.long
             elif not pending.positions and not login:
-                again.append(_Todo(pending.msg_id, pending.body))
+                again.append(Todo(pending.msg_id, pending.body))
         for message in messages_cut.values():
             positions += message.positions
             if not message.positions:
-                again.append(_Todo(message.msg_id, message.body, message.media_id))
+                again.append(Todo(message.msg_id, message.body, message.media_id))
         for todo in again:
-            self._add_todo(todo)
-        self._memory.clear()
-        for position in sorted(positions):
-            self._remember(position)
-        self._since_lost = True
+            self.memory.add(todo)
+        self.memory.take_back(positions)
+        self.memory.blind = True
         self._go_offline(now, wait_s)
 
     def finish(self) -> None:
@@ -620,7 +552,7 @@ class Terminal:
         for pending in self.delivery.lost():
             if pending.sends or pending.damaged:
                 self._tally.unanswered[pending.msg_id] += 1
-        self._tally.positions_unsent += len(self._memory)
+        self._tally.positions_unsent += len(self.memory.positions)
         self._tally.never_online += self.attempted and not self._ever_online
 
     # What the platform says.
@@ -650,7 +582,7 @@ class Terminal:
         self._tally.commands[msg_id] += 1
         match msg_id:
             case 0x8104:  # 查询终端参数
-                parameters = self._all_parameters()
+                parameters = self.parameters.all(self.vehicle.mileage_m)
                 self.delivery.reply(0x0104, messages.parameters(edition, serial, parameters), now)
             case 0x8201:  # 位置信息查询: the state of the last report, so that the vehicle does not depend on queries
                 self.delivery.reply(0x0201, messages.location_answer(edition, serial, self._current_body()), now)
@@ -687,10 +619,7 @@ class Terminal:
         if stored:
             self._tally.positions_acknowledged += len(positions)
         elif result == RESULT_FAILURE:  # not stored now, perhaps later
-            waiting = [*positions, *self._memory]
-            self._memory.clear()
-            for position in waiting:
-                self._remember(position)
+            self.memory.take_back(positions)
             self._flush_at = max(self._flush_at, now + FAILURE_WAIT_S)
         else:
             self._tally.positions_lost += len(positions)
@@ -709,36 +638,14 @@ class Terminal:
             video_lost=self.alarms.video_lost,
         )
 
-    def _all_parameters(self) -> dict[int, bytes]:
-        """The parameters this terminal keeps; those that were set come on top."""
-        own: dict[int, bytes] = {
-            Parameter.HEARTBEAT: round(self._heartbeat_s).to_bytes(4),
-            Parameter.ANSWER_WAIT: round(self.delivery.wait_s).to_bytes(4),
-            Parameter.RETRIES: self.delivery.retries.to_bytes(4),
-            Parameter.INTERVAL: round(self._interval_s).to_bytes(4),
-            Parameter.SPEED_LIMIT: (80).to_bytes(4),
-            Parameter.MILEAGE: round(self.vehicle.mileage_m / 100).to_bytes(4),
-            Parameter.PLATE: self.identity.plate.encode("gbk"),
-            Parameter.PLATE_COLOUR: bytes([PLATE_YELLOW]),
-        }
-        return own | self._parameters
-
     def _set_parameters(self, values: list[tuple[int, bytes]], now: float) -> None:
+        """0x8103: what changes takes effect at once."""
+        parameters = self.parameters
+        interval_s = parameters.interval_s
         for parameter, value in values:
-            if parameter not in self._parameters and len(self._parameters) >= PARAMETERS_MAX:
+            if not parameters.set(parameter, value):
                 self._tally.refused["parameter"] += 1
-                continue
-            self._parameters[parameter] = value
-            number = int.from_bytes(value) if len(value) == 4 else 0
-            if not number:
-                continue
-            match parameter:
-                case Parameter.HEARTBEAT:
-                    self._heartbeat_s = float(number)
-                case Parameter.ANSWER_WAIT:
-                    self.delivery.wait_s = float(number)
-                case Parameter.RETRIES:
-                    self.delivery.retries = min(number, RETRIES_MAX)
-                case Parameter.INTERVAL:
-                    self._interval_s = float(number)
-                    self._slot = math.floor((self._clock.run_s(now) - self._offset_s) / self._interval_s) + 1
+        self.delivery.wait_s = parameters.answer_wait_s
+        self.delivery.retries = parameters.retries
+        if parameters.interval_s != interval_s:
+            self._slot = math.floor((self._clock.run_s(now) - self._offset_s) / parameters.interval_s) + 1

@@ -45,10 +45,10 @@ class SpoolInfo(NamedTuple):
 
 
 class SpoolWriter(Protocol):
-    """The one writer of a spool."""
+    """The one writer of a spool. `append` may be called in one thread while `retain` works in another."""
 
     def append(self, data: bytes, frames: int, at_us: int) -> int:
-        """Commit one group and return its sequence number, strictly rising from 1.
+        """Commit one group and return its sequence number, strictly rising from 1, with gaps after failures.
 
         When this returns, the group survives a SIGKILL and a power cut.
 

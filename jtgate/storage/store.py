@@ -50,6 +50,8 @@ class Store(Protocol):
     def write(self, batch: StoreBatch, *, consumer: str, seq: int) -> Written:
         """Write a batch and move the cursor of `consumer` to `seq`, in one transaction.
 
+        When this returns, rows and cursor survive a power cut, so the cursor may be published (SpoolProgress).
+
         Raises:
             StoreUnavailable: nothing was written; the same call may be repeated.
         """

@@ -1,10 +1,12 @@
 """A data folder in which something has happened, at a known time, and a way to run commands on it."""
 
+import logging
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 from cli_world import NOW_MS, PHONE, World, live_session, position
 
 from jtgate import runfiles
@@ -19,6 +21,19 @@ from jtgate.storage.model import (
     StoreBatch,
     TerminalUpdate,
 )
+
+
+@pytest.fixture(autouse=True)
+def _logs_as_before() -> Iterator[None]:
+    """Every command sets up the logs of its process; other tests want theirs back."""
+    root = logging.getLogger()
+    handlers, level, loud = list(root.handlers), root.level, logging.raiseExceptions
+    configuration = structlog.get_config()
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    logging.raiseExceptions = loud
+    structlog.configure(**configuration)
 
 
 @pytest.fixture

@@ -118,7 +118,7 @@ def test_lag_of_the_pipeline(config: Settings, age_s: float, serving: bool, stat
     found = checks.lag(config)
 
     assert found.state == state
-    assert found.found.startswith("1 commits of the spool are not stored yet")
+    assert found.found.startswith("1 commits of the spool not stored yet")
     if fd is not None:
         os.close(fd)
 

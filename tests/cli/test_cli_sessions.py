@@ -7,13 +7,13 @@ import time
 import pytest
 from cli_world import NOW_MS, PHONE, World, live_session
 
-from jtgate.cli import sessions
+from jtgate.cli import common, sessions
 from jtgate.storage import open_directory
 
 LS = """\
-terminal     link      from            online     last     message                              frames  bad
-13800138001  udp 2019  10.1.2.3:40000  5 s        2 s ago  0x0200 位置信息汇报 location_report    1234    0
-13800138000  tcp 2019  10.1.2.3:40000  1 h 1 min  2 s ago  0x0200 位置信息汇报 location_report    1234    1
+terminal     link      from            online     silent  message                              frames  bad
+13800138001  udp 2019  10.1.2.3:40000  5 s        2 s     0x0200 位置信息汇报 location_report    1234    0
+13800138000  tcp 2019  10.1.2.3:40000  1 h 1 min  2 s     0x0200 位置信息汇报 location_report    1234    1
 """
 
 SHOW = f"""\
@@ -57,9 +57,9 @@ driver card 驾驶员身份
   expires      2029-08-21
 
 sessions 会话记录
-  online               closed               link  from            frames  bad  why closed
-  2026-11-24 00:58:59  open                 tcp   10.1.2.3:40000       -    -  -
-  2026-11-23 01:00:00  2026-11-24 00:53:20  tcp   10.1.2.3:39000      50    0  idle
+  online               lasted       link  from            frames  bad  why closed
+  2026-11-24 00:58:59  open         tcp   10.1.2.3:40000       -    -  -
+  2026-11-23 01:00:00  23 h 53 min  tcp   10.1.2.3:39000      50    0  idle
 """
 
 
@@ -204,3 +204,31 @@ def test_kick_gives_up_when_nobody_answers(gateway: World, monkeypatch: pytest.M
 
     assert result.exit_code == 69
     assert result.stderr.startswith("error: the gateway did not answer within 0.1 s")
+
+
+def test_narrow_terminal_cuts_names_and_never_numbers(gateway: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On 80 columns the name of the message gives way; phone, address and counts stay whole."""
+    directory = open_directory(gateway.data)
+    directory.publish([live_session()], [])
+    directory.close()
+    monkeypatch.setattr("rich.console.Console.is_terminal", True)
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("TERM", "dumb")
+
+    lines = gateway.lines("sessions", "ls")
+
+    assert lines[1] == "13800138000  tcp 2019  10.1.2.3:40000  1 h 1 min  2 s     0x0200  …    1234    1"
+
+
+@pytest.mark.parametrize(
+    ("natural", "room", "widths"),
+    [
+        ([10, 30, 20], 60, [10, 30, 20]),
+        ([10, 30, 20], 50, [10, 20, 20]),
+        ([10, 30, 20], 40, [10, 15, 15]),
+        ([10, 30, 20], 5, [10, 7, 7]),
+    ],
+)
+def test_flexible_columns_give_way_widest_first(natural: list[int], room: int, widths: list[int]) -> None:
+    """Down to a floor; fixed columns are never touched."""
+    assert common._fit(natural, [False, True, True], room) == widths

@@ -1,5 +1,6 @@
 """Locations into columns: compiled, plain and the declarations say the same, for good bytes and for bad."""
 
+import itertools
 import json
 from pathlib import Path
 from types import ModuleType
@@ -221,6 +222,19 @@ def test_truncated_and_padded_frames_are_judged_alike(data: st.DataObject, body:
 def test_any_bytes_are_judged_alike(data: bytes, msg_id: bytes, properties: int) -> None:
     """Random headers, with every combination of version, sub-package and encryption bits."""
     assert_all_agree(msg_id + properties.to_bytes(2) + data)
+
+
+@pytest.mark.parametrize("msg_id", [0x0200, 0x0704])
+def test_every_header_length_under_every_flag_is_judged_alike(msg_id: int) -> None:
+    """§2.4: the length arithmetic against version bit, sub-package bit, encryption bit and version byte."""
+    location = bytes(22) + bytes.fromhex("251123102030")
+    body = location if msg_id == 0x0200 else batch_of([location], 0)
+    for size, version, encrypted, part, bit_2019 in itertools.product(
+        (11, 12, 13, 16, 17, 18, 21, 22), (0, 1, 15, 16), (0, 1), (0, 1), (0, 1)
+    ):
+        properties = len(body) | encrypted << 10 | part << 13 | bit_2019 << 14
+        head = msg_id.to_bytes(2) + properties.to_bytes(2) + bytes((version,)) + bytes(range(0x10, 0x28))
+        assert_all_agree(head[:size] + body)
 
 
 @pytest.mark.parametrize("twin", TWINS)

@@ -118,6 +118,13 @@ def test_constant_serials_of_two_messages_one_apart_do_not_mix() -> None:
     assert completes(PartBuffer(1 << 20), [five[0], six[0], six[1], five[1]]) == [whole(six), whole(five)]
 
 
+def test_message_known_to_have_one_serial_is_not_found_by_arithmetic() -> None:
+    """After two parts with serial 5, part 2 with serial 6 (base 5) begins another message."""
+    five, six = message(3, 5, mark=b"5", constant=True), message(3, 6, mark=b"6", constant=True)
+    came = [five[0], five[1], six[1], six[0], six[2], five[2]]
+    assert completes(PartBuffer(1 << 20), came) == [whole(six), whole(five)]
+
+
 def test_same_part_with_other_bytes_wins_and_gives_back_the_token_of_the_earlier() -> None:
     """Last wins under one number; the caller learns which earlier part no longer counts."""
     buffer = PartBuffer(1 << 20)

@@ -7,7 +7,7 @@ import pytest
 from pipeline_line import Line, location, payload, tlv
 
 from jtgate.codecs.timebase import encode_bcd_time, from_ms
-from jtgate.pipeline import CONSUMER
+from jtgate.pipeline import CONSUMER, alarms
 from jtgate.pipeline.alarms import FlagEdges
 from jtgate.storage.model import POSITION_COLUMNS, StoreBatch
 
@@ -182,3 +182,14 @@ def test_alarm_item_of_no_known_form_stays_with_the_position(line: Line) -> None
     assert alarm_rows(line, 0x64, "00000001") == []
     (row,) = line.rows("positions")
     assert json.loads(row["extra_items"]) == [{"id": "0x64", "raw": "00000001"}]
+
+
+def test_a_bug_in_an_alarm_item_costs_that_event_only(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The position is stored with the item's bytes; the pipeline goes on."""
+
+    def broken(*arguments: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(alarms, "alarm_type_of", broken)
+    assert alarm_rows(line, 0x65, DSM) == []
+    assert len(line.rows("positions")) == 1

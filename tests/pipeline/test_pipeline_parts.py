@@ -36,11 +36,15 @@ def test_parts_in_any_order_become_one_message(line: Line) -> None:
     line.append([parts[3], parts[0]])
     line.append([parts[0], parts[4]])
     line.append([parts[1], parts[2], parts[2]])
-    line.run()
+    worker = line.run()
     (row,) = line.rows("messages")
     assert (row["name"], row["raw"], row["parts"], row["serial"]) == ("media_upload", MEDIA, 5, 10)
     assert json.loads(row["body"])["data"]["bytes"] == len(MEDIA) - 36
     assert [part.payload for part in line.store.open_parts()] == [parts[2]]  # came after the message was complete
+    assert worker._decoder is not None
+    batch = worker._decoder.idle(now_us() + int(KEEP_S * 1e6))
+    assert batch is not None
+    assert (len(batch.parts_done), batch.quarantine) == (1, [])  # its message is stored: nothing is lost
 
 
 @pytest.mark.parametrize("edition", [Edition.V2013, Edition.V2019])

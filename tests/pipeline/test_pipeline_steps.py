@@ -5,6 +5,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import msgpack
 import pytest
 from pipeline_line import PHONE, START_US, Line, location, payload, tlv, vectors
 
@@ -193,11 +194,15 @@ def test_a_bug_of_ours_costs_one_frame(line: Line, monkeypatch: pytest.MonkeyPat
 
 def test_group_that_is_none_is_kept_and_passed(line: Line) -> None:
     """Data that is not what records writes: quarantined as it is, and the next group is stored."""
-    line.writer.append(b"\xc1garbage", 1, START_US)
+    bad = [b"\xc1garbage", msgpack.packb([1, START_US, 1, 0, ["no bytes"]]), msgpack.packb([1, 2]), msgpack.packb([9])]
+    for data in bad:
+        line.writer.append(data, 1, START_US)
+    line.session_record(SessionEvent.ONLINE, 5, phone="000000000000")
     line.append([payload(0x0200, location())])
     line.run()
-    (row,) = line.rows("quarantine")
-    assert (row["code"], row["payload"]) == (quarantine.UNREADABLE_GROUP, b"\xc1garbage")
+    held = line.rows("quarantine")
+    assert {row["code"] for row in held} == {quarantine.UNREADABLE_GROUP}
+    assert [row["payload"] for row in held] == bad
     assert len(line.rows("positions")) == 1
 
 

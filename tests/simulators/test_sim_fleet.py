@@ -12,16 +12,24 @@ from tiny_platform import Seen, TinyPlatform, TinyServer
 
 from jtgate.codecs.edition import Edition
 from jtgate.codecs.fingerprint import fingerprint
+from jtgate.simulators import faults, terminal
 from jtgate.simulators import fleet as fleet_module
 from jtgate.simulators.faults import FaultPlan
 from jtgate.simulators.fleet import Fleet, FleetError, FleetOptions
 from jtgate.simulators.terminal import Rules
 
 
+@pytest.fixture(autouse=True)
+def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pauses that a person would not notice take too much of a test."""
+    monkeypatch.setattr(faults, "DAMAGE_RESEND_S", 0.3)
+    monkeypatch.setattr(terminal, "BACKOFF_S", (0.3, 2.0))
+
+
 def options(port: int, **changes: object) -> FleetOptions:
     """A short, busy run."""
     rules = changes.pop("rules", None) or Rules(interval_s=0.5, answer_wait_s=2.0)
-    values: dict[str, object] = {"port": port, "terminals": 50, "duration_s": 3.0, "ramp": 500.0, "rules": rules}
+    values: dict[str, object] = {"port": port, "terminals": 50, "duration_s": 2.5, "ramp": 500.0, "rules": rules}
     return FleetOptions(**(values | changes))  # type: ignore[arg-type]
 
 
@@ -116,7 +124,7 @@ def test_a_silent_platform_is_told_by_the_summary() -> None:
         return [] if seen.header.msg_id == 0x0200 else None
 
     rules = Rules(interval_s=0.5, answer_wait_s=0.3, retries=1)
-    fleet, _ = run(TinyServer(judge), rules=rules, terminals=5, duration_s=2.0, drain_s=0.3)
+    fleet, _ = run(TinyServer(judge), rules=rules, terminals=5, duration_s=1.5, drain_s=0.3)
 
     assert fleet.failed
     assert fleet.tally.unanswered[0x0200] > 0
@@ -132,10 +140,10 @@ def test_a_platform_that_restarts_gets_everything_in_the_end() -> None:
         server = TinyServer()
         async with server:
             port = server.port
-            fleet = Fleet(options(port, duration_s=4.5, terminals=20))
+            fleet = Fleet(options(port, duration_s=3.5, terminals=20))
             task = asyncio.create_task(fleet.run())
             await asyncio.sleep(1.2)
-        await asyncio.sleep(1.0)
+        await asyncio.sleep(0.8)
         async with TinyServer(port=port) as again:
             await task
             return fleet, server.platforms + again.platforms
@@ -157,7 +165,7 @@ def test_an_interrupt_stops_sending_and_waits_for_answers() -> None:
         async with TinyServer() as platform:
             fleet = Fleet(options(platform.port, duration_s=60.0, terminals=20))
             task = asyncio.create_task(fleet.run())
-            await asyncio.sleep(2.0)
+            await asyncio.sleep(1.2)
             fleet.interrupt()
             began = asyncio.get_running_loop().time()
             sent = fleet.tally.sent.total()
@@ -180,7 +188,7 @@ def test_nobody_listens() -> None:
         port = free.getsockname()[1]
 
     async def live() -> Fleet:
-        fleet = Fleet(options(port, terminals=10, duration_s=2.5, drain_s=0.1))
+        fleet = Fleet(options(port, terminals=10, duration_s=1.5, drain_s=0.1))
         await fleet.run()
         return fleet
 
@@ -188,14 +196,14 @@ def test_nobody_listens() -> None:
 
     assert fleet.failed
     assert fleet.tally.connected == 0
-    assert 10 <= fleet.tally.connect_failed <= 40
+    assert 10 < fleet.tally.connect_failed <= 60
     assert fleet.tally.never_online == 10
 
 
 def test_many_terminals_come_from_several_loopback_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
     """One address has too few ports; the next terminals take the next address."""
     monkeypatch.setattr(fleet_module, "PER_ADDRESS_MAX", 10)
-    fleet, platform = run(terminals=25, duration_s=1.5)
+    fleet, platform = run(terminals=25, duration_s=1.0)
 
     assert not fleet.failed
     assert sorted(platform.peers().items()) == [("127.0.0.2", 10), ("127.0.0.3", 10), ("127.0.0.4", 5)]
@@ -217,7 +225,7 @@ def test_faster_time_does_not_run_into_the_future() -> None:
     from jtgate.codecs import timebase
     from jtgate.codecs.jt808 import LocationReport
 
-    fleet, platform = run(speedup=60.0, duration_s=2.0, terminals=5, edition=Edition.V2013)
+    fleet, platform = run(speedup=60.0, duration_s=1.6, terminals=5, edition=Edition.V2013)
     times: dict[str, list[int]] = {}
     for seen in platform.seen:
         if seen.header.msg_id == 0x0200:

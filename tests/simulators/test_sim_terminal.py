@@ -496,18 +496,18 @@ def test_a_2011_terminal_sends_what_it_kept_as_single_reports() -> None:
 
 def test_the_memory_of_a_terminal_has_an_end_and_what_falls_out_is_counted() -> None:
     """After days without a platform the newest positions are kept, the others are lost."""
-    from jtgate.simulators.terminal import MEMORY_MAX
+    from jtgate.simulators.memory import POSITIONS_MAX
 
     bench = Bench(rules=Rules(interval_s=10))
     bench.run(20)
     bench.terminal.lost(bench.now, "closed by platform")
-    for _ in range(MEMORY_MAX + 50):
+    for _ in range(POSITIONS_MAX + 50):
         bench.now += 10
         bench.terminal.tick(bench.now)
         if bench.terminal.take_order() is LinkOrder.OPEN:
             bench.terminal.connect_failed(bench.now)
 
-    assert bench.terminal.unsent == MEMORY_MAX
+    assert bench.terminal.unsent == POSITIONS_MAX
     assert 45 <= bench.tally.positions_lost <= 52
     assert bench.tally.connect_failed > 20
     assert bench.tally.failed(interrupted=True)
@@ -614,6 +614,40 @@ def test_a_picture_without_0x8800_is_given_up_after_asking() -> None:
     assert bench.tally.resent[0x0801] == 3
     assert bench.terminal.state is State.ONLINE
     assert bench.tally.failed(interrupted=False)
+
+
+def test_a_picture_cut_off_by_the_network_is_sent_again_and_completed() -> None:
+    """With new serials, once; nothing is left hanging."""
+    bench = picture_bench(judge=unanswered(0x0801))
+    while not bench.platform.of(0x0801):
+        bench.run(0.5)
+    bench.platform.judge = None
+    bench.up = False
+    bench.terminal.lost(bench.now, "reset")
+    bench.terminal.drain(bench.now, flush=True)
+    bench.run(60)
+
+    assert bench.tally.uploads["complete"] == bench.tally.uploads["begun"] >= 1
+    assert bench.terminal.quiet
+    assert not bench.tally.failed(interrupted=False)
+
+
+def test_other_messages_that_do_not_fit_the_memory_are_counted() -> None:
+    """Pictures taken during a long loss: the last ones are kept, the others make the run a failure."""
+    from jtgate.simulators.memory import TODO_MAX
+
+    bench = picture_bench()
+    bench.run(20)
+    bench.terminal.lost(bench.now, "reset")
+    for _ in range(100):
+        bench.now += 10
+        bench.terminal.tick(bench.now)
+        if bench.terminal.take_order() is LinkOrder.OPEN:
+            bench.terminal.connect_failed(bench.now)
+
+    assert len(bench.terminal.memory.todo) == TODO_MAX
+    assert bench.tally.messages_lost.total() > 20
+    assert bench.tally.failed(interrupted=True)
 
 
 # ------------------------------------------------------------------------------------------ commands

@@ -19,7 +19,7 @@ import pytest
 from jtgate.storage.spool import Group, SpoolFailed
 from jtgate.storage.sqlite.progress import FileSpoolProgress
 from jtgate.storage.sqlite.segments import list_segments
-from jtgate.storage.sqlite.spool import SqliteSpoolWriter
+from jtgate.storage.sqlite.spool import LEAP, SqliteSpoolWriter
 from jtgate.storage.sqlite.spool_reader import SqliteSpoolReader
 
 NOW_US = 1_790_000_000_000_000
@@ -29,7 +29,7 @@ KEEP_US = 10**15
 WRITER = """
 import os, random, sys, threading, time
 from pathlib import Path
-from jtgate.storage.sqlite.spool import SqliteSpoolWriter
+from jtgate.storage.sqlite.spool import LEAP, SqliteSpoolWriter
 writer = SqliteSpoolWriter(Path(sys.argv[1]), bytes_max=1 << 40, keep_us=10**15, segment_bytes_max=20_000)
 rng = random.Random(int(sys.argv[2]))
 def tidy():
@@ -63,11 +63,11 @@ def open_writer(folder: Path, *, segment_bytes: int = 4096, keep_us: int = KEEP_
     return SqliteSpoolWriter(folder, bytes_max=1 << 30, keep_us=keep_us, segment_bytes_max=segment_bytes)
 
 
-def read_all(folder: Path) -> list[Group]:
-    """Everything in a spool, through a fresh reader."""
+def read_all(folder: Path, after_seq: int = 0) -> list[Group]:
+    """Everything in a spool after a number, through a fresh reader."""
     groups: list[Group] = []
     with closing(SqliteSpoolReader(folder)) as reader:
-        while found := reader.read(groups[-1].seq if groups else 0):
+        while found := reader.read(groups[-1].seq if groups else after_seq):
             groups += found
     return groups
 
@@ -162,13 +162,15 @@ def test_one_writer_only(tmp_path: Path) -> None:
 
 
 def test_a_closed_spool_says_so(tmp_path: Path) -> None:
-    """Closing twice is harmless; appending afterwards is refused."""
+    """Closing twice is harmless; appending and tidying afterwards are refused."""
     writer = open_writer(tmp_path)
     writer.append(b"x", 1, NOW_US)
     writer.close()
     writer.close()
     with pytest.raises(SpoolFailed, match="closed"):
         writer.append(b"x", 1, NOW_US)
+    with pytest.raises(SpoolFailed, match="closed"):
+        writer.retain(1, NOW_US)
 
 
 def test_leftovers_of_a_half_made_segment_are_swept(tmp_path: Path) -> None:
@@ -193,7 +195,7 @@ def test_a_segment_without_groups_is_continued(tmp_path: Path) -> None:
     with closing(open_writer(tmp_path)) as writer:
         for number in range(5):
             writer.append(b"x" * 1000, 1, NOW_US + number)
-        writer._go_on_in(6)
+        writer._go_on()
     with closing(open_writer(tmp_path)) as writer:
         assert [segment.first_seq for segment in list_segments(tmp_path)][-1] == 6
         assert writer.unread_bytes() == 5000
@@ -210,7 +212,10 @@ def test_numbers_that_a_consumer_has_seen_are_not_used_again(tmp_path: Path) -> 
         segment.path.unlink()
 
     with closing(open_writer(tmp_path)) as writer:
-        assert writer.append(b"x", 1, NOW_US) == 19
+        assert writer.append(b"x", 1, NOW_US) == 18 + LEAP + 1
+    assert [group.seq for group in read_all(tmp_path, 18)] == [18 + LEAP + 1]
+    with closing(open_writer(tmp_path)) as writer:
+        assert writer.append(b"x", 1, NOW_US) == 18 + LEAP + 2
 
 
 def test_a_torn_progress_file_counts_as_nothing_read(tmp_path: Path) -> None:
@@ -270,6 +275,53 @@ def test_a_failing_disk_refuses_and_recovers(tmp_path: Path) -> None:
     with closing(open_writer(tmp_path)) as writer:
         kept.append(writer.append(b"e", 1, NOW_US))
     assert [group.seq for group in read_all(tmp_path) if group.data[:1] != b"b"] == kept
+
+
+def test_consumed_groups_are_deleted_on_a_disk_that_takes_nothing(tmp_path: Path) -> None:
+    """Retention is what makes room, so it needs none: not for folding in a WAL, not for the next segment."""
+    with closing(open_writer(tmp_path, keep_us=0)) as writer:
+        for number in range(20):
+            writer.append(b"x" * 1000, 1, NOW_US + number)
+        before = writer.info()
+        writer._disk_full = True
+        with file_size_limit(1), pytest.raises(SpoolFailed, match="tidied"):
+            writer.retain(20, NOW_US)
+        assert writer.info().bytes_on_disk < before.bytes_on_disk
+        assert writer.append(b"x", 1, NOW_US) == 21
+    with file_size_limit(40_000), closing(open_writer(tmp_path, keep_us=0)) as writer:
+        assert writer.append(b"x", 1, NOW_US) == 22
+
+
+@pytest.mark.parametrize("step", ["make_segment", "sync_folder", "open_segment"])
+@pytest.mark.parametrize("by", ["append", "retain"])
+def test_a_change_of_segment_that_fails_hides_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str, by: str
+) -> None:
+    """Readers pass a segment that has a successor, so nothing may go to the old one once changing has begun."""
+    kept: list[int] = []
+    with closing(open_writer(tmp_path, keep_us=80)) as writer, closing(SqliteSpoolReader(tmp_path)) as reader:
+        kept += [writer.append(b"x" * 1000, 1, NOW_US + number) for number in range(4)]
+        seen = [group.seq for group in reader.read(0)]
+
+        def fail(*_: object, **__: object) -> None:
+            raise apsw.FullError("disk full")
+
+        monkeypatch.setattr(f"jtgate.storage.sqlite.spool.{step}", fail)
+        if by == "append":
+            writer._segment_bytes_max = 10
+            with pytest.raises(SpoolFailed):
+                writer.append(b"refused", 1, NOW_US + 5)
+        else:
+            with pytest.raises(SpoolFailed):
+                writer.retain(0, NOW_US + 50)
+        monkeypatch.undo()
+        assert reader.read(seen[-1]) == []
+        kept += [writer.append(b"x" * 1000, 1, NOW_US + 100 + number) for number in range(9)]
+        while groups := reader.read(seen[-1]):
+            seen += [group.seq for group in groups]
+
+        assert seen == kept == sorted(set(kept))
+    assert [group.seq for group in read_all(tmp_path)] == kept
 
 
 def test_a_read_only_folder_is_a_typed_error(tmp_path: Path) -> None:

@@ -369,7 +369,7 @@ def test_info_counts_exactly(store: Store) -> None:
 
 
 def test_retention_deletes_what_was_received_before(store: Store) -> None:
-    """Old rows go whatever their device time says; young ones, open sessions and held quarantine stay."""
+    """Old rows go whatever their device time says; young ones and open sessions stay."""
     old, young = T0_MS - DAY_MS, T0_MS + DAY_MS
     write(
         store,
@@ -390,13 +390,13 @@ def test_retention_deletes_what_was_received_before(store: Store) -> None:
     )
     store.mark_replayed([1, 3], T0_MS)
 
-    assert store.retain(T0_MS) == 3 + 1 + 1 + 1 + 1 + 1
+    assert store.retain(T0_MS) == 3 + 1 + 1 + 1 + 2 + 1
     assert store.retain(T0_MS) == 0
     assert sorted(int(str(row["fingerprint"])) for row in store.positions()) == [4, 5, 6]
     assert [row["fingerprint"] for row in store.alarm_events()] == [2]
     assert [row["fingerprint"] for row in store.card_events()] == [2]
     assert [row["serial"] for row in store.messages()] == [2]
-    assert [row["id"] for row in store.quarantine(held_only=False)] == [2, 3]
+    assert [row["id"] for row in store.quarantine(held_only=False)] == [3]
     assert [row["session_id"] for row in store.sessions()] == [3, 2]
 
 

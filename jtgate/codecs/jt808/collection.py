@@ -33,7 +33,7 @@ def _identity_layout(body: bytes, header: Edition) -> Edition:
     """2011 begins with the length of a name, since 2013 with status 1 or 2 and a time (§2.4)."""
     if header is Edition.V2019 or (body[:1] in (b"\x01", b"\x02") and body[1:7].hex().isdecimal()):
         return header if header is Edition.V2019 else Edition.V2013
-    return Edition.V2011 if len(body) >= 62 else Edition.V2013
+    return Edition.V2011 if len(body) >= DriverIdentity.min_bytes(Edition.V2011) else Edition.V2013
 
 
 def _has_result(rest: bytes, scope: Scope) -> bool:

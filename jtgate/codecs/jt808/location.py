@@ -27,11 +27,6 @@ from jtgate.codecs.items import LocationItem
 from jtgate.codecs.jt808.tables import ALARM_FLAGS, BATCH_TYPES, STATUS
 from jtgate.codecs.timebase import RawTime, WireTime, decode_bcd_time
 
-#: Bytes of the base information 位置基本信息.
-BASE_BYTES = 28
-#: Offset of the time in it; the 2013 and 2019 tables print 21.
-TIME_AT = 22
-
 
 @structure(clause="§4.1")
 class LocationBase(Structure):
@@ -45,6 +40,12 @@ class LocationBase(Structure):
     speed_kmh: float = word("速度", scale=0.1, unit="km/h")
     heading_deg: int = word("方向", unit="°", valid=(0, 359))
     time: WireTime = bcd_time("时间")
+
+
+#: 28 bytes.
+BASE_BYTES = LocationBase.min_bytes(Edition.V2013)
+#: 22; the 2013 and 2019 tables print 21.
+TIME_AT = LocationBase.offset_of("time", Edition.V2013)
 
 
 @message(0x0200, clause="§4", trailing=dev.LOCATION_ITEMS_OVERRUN)

@@ -21,19 +21,17 @@ from jtgate.codecs.jt808.tables import PLATE_COLOURS, PLAUSIBLE_PLATE_COLOURS, R
 from jtgate.codecs.kinds import Number
 from jtgate.codecs.text import Pad
 
-#: Body offset of the plate colour 车牌颜色 in the layouts of 0x0100: bytes before it.
-_COLOUR_AT = {Edition.V2011: 24, Edition.V2013: 36, Edition.V2019: 75}
-
 
 def _register_layout(body: bytes, header: Edition) -> Edition:
     """Length, then the plausibility of the byte where the plate colour would be (§2.4)."""
 
     def plausible(edition: Edition) -> bool:
-        return len(body) > _COLOUR_AT[edition] and body[_COLOUR_AT[edition]] in PLAUSIBLE_PLATE_COLOURS
+        colour_at = Register.offset_of("plate_color", edition)
+        return len(body) > colour_at and body[colour_at] in PLAUSIBLE_PLATE_COLOURS
 
-    if header is Edition.V2019 and (len(body) > _COLOUR_AT[header] or not plausible(Edition.V2013)):
+    if header is Edition.V2019 and (len(body) >= Register.min_bytes(header) or not plausible(Edition.V2013)):
         return header
-    if len(body) <= _COLOUR_AT[Edition.V2013]:
+    if len(body) < Register.min_bytes(Edition.V2013):
         return Edition.V2011
     if not plausible(Edition.V2013) and plausible(Edition.V2011):
         return Edition.V2011

@@ -5,7 +5,6 @@ from jtgate.codecs.declare import (
     REST,
     LookAhead,
     Message,
-    WhenPresent,
     byte,
     count_of,
     dword,
@@ -89,6 +88,4 @@ class MediaUploadAnswer(Message):
     answer_serial: int | None = word("应答流水号", editions=ONLY_2011, default=None)
     media_id: int = dword("多媒体数据ID")
     count: int | None = count_of("part_numbers", 1, "重传包总数", present=REST, default=None)
-    part_numbers: tuple[int, ...] | None = repeat(
-        "重传包ID列表", Number(2), count="count", present=WhenPresent("count"), default=None
-    )
+    part_numbers: tuple[int, ...] = repeat("重传包ID列表", Number(2), count="count", default=())

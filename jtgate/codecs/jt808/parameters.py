@@ -7,7 +7,7 @@ from jtgate.codecs.declare import TlvItem
 from jtgate.codecs.edition import ALL_EDITIONS, ONLY_2019, SINCE_2013, Edition
 from jtgate.codecs.kinds import shorten
 from jtgate.codecs.tables import Bit, Bits
-from jtgate.codecs.text import TextRule, decode_text
+from jtgate.codecs.text import CODEC, TextRule, decode_text
 from jtgate.codecs.wire import Scope, Span
 
 D = "DWORD"
@@ -184,7 +184,7 @@ class Parameter(TlvItem):
         if isinstance(value, bytes):
             data = value
         elif isinstance(value, str):
-            data = value.encode("gb18030")
+            data = value.encode(CODEC)
         else:
             data = value.to_bytes({D: 4, W: 2, B: 1}[PARAMETERS[parameter_id].type])
         return cls(parameter_id, data, _decode(_row(parameter_id), data))

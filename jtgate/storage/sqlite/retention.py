@@ -35,7 +35,7 @@ DELETE FROM sessions WHERE session_id IN (
 """
 _QUARANTINE = """
 DELETE FROM quarantine WHERE id IN (
-    SELECT id FROM quarantine WHERE state = 'replayed' AND received_us < :before_ms * 1000
+    SELECT id FROM quarantine WHERE received_us < :before_ms * 1000
     ORDER BY received_us LIMIT :rows_max
 )
 """

@@ -10,6 +10,7 @@ import fcntl
 import itertools
 import os
 import threading
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,6 +50,8 @@ SEGMENT_KEEP_PARTS = 8
 PRESSURE = 0.9
 #: Finished segments that wait for `retain` to close them; more are closed by `append`.
 FINISHED_MAX = 2
+#: Numbers left out when files were lost: consumers are ahead of what they publish by a second or two.
+LEAP = 1_000_000
 #: How long closing a finished segment waits for readers in it.
 FINISH_BUSY_MS = 100
 
@@ -65,7 +68,7 @@ class _Current:
     connection: apsw.Connection
     cursor: apsw.Cursor
     begin_bytes: int  # `end_bytes` of what comes before this segment
-    began_us: int = 0  # time of its first group, 0 while there is none
+    began_us: int | None = None  # time of its first group, None while there is none
 
 
 class SqliteSpoolWriter:
@@ -110,7 +113,7 @@ class SqliteSpoolWriter:
             self._consumed_bytes = self._bytes_until(FileSpoolProgress(folder).minimum())
         except DISK_ERRORS as error:
             self.close()
-            raise SpoolFailed(f"the spool cannot be opened: {error}") from error
+            raise SpoolFailed(f"the spool in {folder} cannot be opened: {error}") from error
 
     def append(self, data: bytes, frames: int, at_us: int) -> int:
         """See SpoolWriter. A number is not used again after a failure, so numbers can have gaps."""
@@ -123,13 +126,13 @@ class SqliteSpoolWriter:
             try:
                 current = self._current
                 if current is None or self._end_bytes - current.begin_bytes >= self._segment_bytes_max:
-                    current = self._go_on_in(seq)
+                    current = self._go_on()
                 current.cursor.execute(_INSERT, (seq, at_us, frames, end_bytes, data))
             except DISK_ERRORS as error:
-                self._seq = seq
+                self._seq = max(self._seq, seq)
                 self._note_failure(error)
                 raise SpoolFailed(f"the spool cannot write: {error}") from error
-            if not current.began_us:
+            if current.began_us is None:
                 current.began_us = at_us
             self._seq = seq
             self._end_bytes = end_bytes
@@ -140,23 +143,25 @@ class SqliteSpoolWriter:
         """See SpoolWriter. Also closes finished segments and prepares the next one.
 
         Raises:
-            SpoolFailed: the disk failed; what was deleted is deleted, the rest comes next time.
+            SpoolFailed: the disk refused something; what could be deleted has been deleted.
         """
+        freed = 0
+        problems: list[Exception] = []
         with self._retain_lock:
-            try:
+            if self._lock_fd < 0:
+                raise SpoolFailed("the spool is closed")
+            # Each step is tried whatever became of the one before: deletion is what a full disk waits for.
+            with _collected(problems):
                 self._consumed_bytes = self._bytes_until(consumed_seq)
-                with self._append_lock:
-                    if self._is_old(now_us):
-                        self._go_on_in(self._seq + 1)
-                    finished, self._finished = self._finished, []
-                for connection in finished:
-                    _finish(connection)
+            with _collected(problems):
+                self._leave_old_segment(now_us)
+            self._close_finished()
+            with _collected(problems):
                 freed = self._delete(consumed_seq, now_us)
-                spare = self._folder / SPARE_NAME
-                if not spare.exists():
-                    make_segment(spare.with_suffix(TEMPORARY_SUFFIX), spare)
-            except DISK_ERRORS as error:
-                raise SpoolFailed(f"the spool cannot be tidied: {error}") from error
+            with _collected(problems):
+                self._prepare_spare()
+        if problems:
+            raise SpoolFailed(f"the spool cannot be tidied: {problems[0]}") from problems[0]
         return freed
 
     def info(self) -> SpoolInfo:
@@ -187,9 +192,7 @@ class SqliteSpoolWriter:
 
     def _open_newest(self) -> None:
         """Open the newest segment, or make the first one, and read from it where the spool stands."""
-        # A consumer may be further than a folder that lost files tells: its numbers are taken.
-        taken = max(0, *FileSpoolProgress(self._folder).all().values(), 0)
-        segments = list_segments(self._folder) or [self._make(taken + 1)]
+        segments = list_segments(self._folder) or [self._make(1)]
         newest = segments[-1]
         connection = open_segment(newest.path)
         self._current = _Current(newest, connection, connection.cursor(), 0)
@@ -198,17 +201,46 @@ class SqliteSpoolWriter:
             before = next((mark for segment in segments[-2::-1] if (mark := probe(segment.path, last_mark))), None)
             self._end_bytes = before.end_bytes if before else 0
             self._current.begin_bytes = self._end_bytes
-            self._seq = max(newest.first_seq - 1, taken)
+            self._seq = newest.first_seq - 1
         else:
             self._end_bytes = last.end_bytes
             self._current.begin_bytes, self._current.began_us = first.end_bytes, first.at_us
-            self._seq = max(last.seq, taken)
+            self._seq = last.seq
+        self._leap_over_lost_files()
+
+    def _leap_over_lost_files(self) -> None:
+        """Where consumers are further than the files tell, files were lost: groups below would never be read."""
+        published = max(FileSpoolProgress(self._folder).all().values(), default=0)
+        if published > self._seq:
+            log.warning("spool.files_lost", last_seq=self._seq, published_seq=published)
+            self._seq = published + LEAP
 
     def _finish_older(self) -> None:
         """Fold in what a writer killed between two segments left in the WAL."""
         for segment in list_segments(self._folder)[:-1]:
             if has_wal(segment.path):
-                _finish(open_segment(segment.path))
+                with contextlib.suppress(apsw.Error):  # it is as safe in the WAL
+                    _finish(open_segment(segment.path))
+
+    def _leave_old_segment(self, now_us: int) -> None:
+        """Go on in a new segment when the current one is old, so that a quiet spool can be deleted in time."""
+        with self._append_lock:
+            began_us = self._current.began_us if self._current is not None else None
+            if began_us is not None and now_us - began_us > self._keep_us // SEGMENT_KEEP_PARTS:
+                self._go_on()
+
+    def _close_finished(self) -> None:
+        """Close finished segments; appends go on meanwhile."""
+        with self._append_lock:
+            finished, self._finished = self._finished, []
+        for connection in finished:
+            _finish(connection)
+
+    def _prepare_spare(self) -> None:
+        """Make the next segment while nobody waits for it."""
+        spare = self._folder / SPARE_NAME
+        if not spare.exists():
+            make_segment(spare.with_suffix(TEMPORARY_SUFFIX), spare)
 
     def _make(self, first_seq: int) -> Segment:
         path = segment_path(self._folder, first_seq)
@@ -219,16 +251,26 @@ class SqliteSpoolWriter:
         sync_folder(self._folder)
         return Segment(first_seq, path)
 
-    def _go_on_in(self, first_seq: int) -> _Current:
-        """Go on in a new segment. Killed at any point, the next start finds a whole newest segment."""
+    def _go_on(self) -> _Current:
+        """Go on in a new segment. Killed at any point, the next start finds a whole newest segment.
+
+        Readers leave a segment for good once the next one has its name. So the old one is left first, and
+        when this fails nothing is appended to it any more.
+        """
         if self._lock_fd < 0:
             raise OSError("it is closed")
-        segment = self._make(first_seq)
-        connection = open_segment(segment.path)
-        if self._current is not None:
-            self._finished.append(self._current.connection)
+        old, self._current = self._current, None
+        if old is not None:
+            self._finished.append(old.connection)
+        first_seq = self._seq + 1
+        try:
+            segment = self._make(first_seq)
+            connection = open_segment(segment.path)
+        except DISK_ERRORS:
+            self._seq = first_seq  # a file of this name may be there
+            raise
         self._current = _Current(segment, connection, connection.cursor(), self._end_bytes)
-        if len(self._finished) > FINISHED_MAX:
+        while len(self._finished) > FINISHED_MAX:
             _finish(self._finished.pop(0))
         return self._current
 
@@ -244,12 +286,8 @@ class SqliteSpoolWriter:
             return
         current, self._current = self._current, None
         close_quietly(current.connection)
-        if not current.began_us:
+        if current.began_us is None:
             remove_files(current.segment.path)  # else every failure would leave an empty file
-
-    def _is_old(self, now_us: int) -> bool:
-        began_us = self._current.began_us if self._current is not None else 0
-        return began_us > 0 and now_us - began_us > self._keep_us // SEGMENT_KEEP_PARTS
 
     def _bytes_until(self, seq: int) -> int:
         """Data from the beginning of the spool up to and including group `seq`."""
@@ -281,6 +319,15 @@ class SqliteSpoolWriter:
         return freed
 
 
+@contextlib.contextmanager
+def _collected(problems: list[Exception]) -> Iterator[None]:
+    """Put what the disk refuses aside."""
+    try:
+        yield
+    except DISK_ERRORS as error:
+        problems.append(error)
+
+
 def _lock_folder(folder: Path) -> int:
     """Lock the folder for one writer; the kernel unlocks it when the process dies."""
     descriptor = os.open(folder / LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
@@ -293,8 +340,8 @@ def _lock_folder(folder: Path) -> int:
 
 
 def _finish(connection: apsw.Connection) -> None:
-    """Fold the WAL of a finished segment into the file and close it."""
-    connection.set_busy_timeout(FINISH_BUSY_MS)
-    with contextlib.suppress(apsw.BusyError):  # a reader is in it; whoever closes it last does the rest
+    """Fold the WAL of a finished segment into the file and close it, as far as readers and the disk allow."""
+    with contextlib.suppress(apsw.Error):
+        connection.set_busy_timeout(FINISH_BUSY_MS)
         connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
-    connection.close()
+    close_quietly(connection)

@@ -168,7 +168,6 @@ CREATE TABLE quarantine (
     UNIQUE (received_us, fingerprint)
 ) STRICT;
 CREATE INDEX quarantine_held ON quarantine (id) WHERE state = 'held';
-CREATE INDEX quarantine_replayed ON quarantine (received_us) WHERE state = 'replayed';
 
 CREATE TABLE parts (
     terminal_id INTEGER NOT NULL,

@@ -23,7 +23,7 @@ from typing import Any
 import apsw
 from rich.console import Console
 from rich.table import Table
-from toolbox import ROOT, SOURCES, BenchmarkError, Server, build, judge, load, start, stop, wait_until_stored
+from toolbox import ROOT, SOURCES, BenchmarkError, Server, Verdict, build, judge, load, start, stop, wait_until_stored
 
 from jtgate.codecs.twins import is_compiled
 from jtgate.codecs.twins import load as load_twin
@@ -36,6 +36,9 @@ IDLE_CONNECTIONS = 10_000
 WINDOWS = (1, 16)
 RATE = 10_000
 CATCH_UP_S = 120.0
+#: Locations answered and stored per second, everything on one machine; and how late the last one may be stored.
+STORED_BAR = 80_000
+BEHIND_S = 2.0
 
 console = Console(width=None if sys.stdout.isatty() else 130)
 
@@ -185,33 +188,48 @@ def idle_memory(_plan: Plan, folder: Path) -> Iterator[Row]:
 
 
 def stored_per_second(plan: Plan, folder: Path) -> Iterator[Row]:
-    """Everything at once: gateway, pipeline and load share two cores."""
-    data, ledger = folder / "store", folder / "ledger"
-    with Server(data) as server:
-        say(f"gateway, pipeline and load on {os.cpu_count()} cores for {plan.store_s:.0f} s")
-        flags = ("--connections", CONNECTIONS, "--window", 16, "--warmup", 0, "--seconds", plan.store_s)
-        began = time.monotonic()
-        report = load(server.port, *flags, "--drain", 30, "--ledger", ledger)
-        wait_until_stored(data, CATCH_UP_S)
-        took_s = time.monotonic() - began
-        say("holding the ledger against the store")
-        verdict = judge(ledger, data / "store.db")
-    rows = verdict.stored
-    behind = took_s - report["measured_s"]
+    """Everything at once: gateway, pipeline and load share two cores, first at the bar's rate, then at what they can."""
+    everything = "gateway, pipeline, SQLite and load on two cores"
+    report, verdict, took_s = offer(folder / "steady", plan.store_s, "--rate", STORED_BAR, "--window", 64)
+    behind_s = took_s - plan.store_s
     yield Row(
-        f"locations answered and stored in SQLite, two cores, {plan.store_s:.0f} s",
-        f"{rows / took_s:,.0f} stored/s, {report['answered_per_s']:,.0f} answered/s, {behind:.1f} s behind",
-        "≥ 80,000/s (the bar for PostgreSQL)",
-        rows / took_s >= 80_000,
-        {"report": report, "rows": rows, "seconds": took_s},
+        f"{everything}: {STORED_BAR:,}/s offered for {plan.store_s:.0f} s",
+        f"{report['answered_per_s']:,.0f} answered/s, p99 {report['latency_us']['p99'] / 1000:.0f} ms; "
+        f"all stored {behind_s:.1f} s after the last",
+        f"{STORED_BAR:,}/s (set for PostgreSQL)",
+        report["answered_per_s"] >= 0.99 * STORED_BAR and behind_s <= BEHIND_S,
+        {"report": report, "took_s": took_s, **asdict(verdict)},
     )
+    acknowledged, lost, repeated = verdict.acknowledged, verdict.lost, verdict.repeated
+    report, verdict, took_s = offer(folder / "full", plan.store_s / 2, "--window", 16)
     yield Row(
-        "acknowledged serials found once in the store",
-        f"{verdict.acknowledged:,} acknowledged, {verdict.lost} lost, {verdict.repeated} repeated",
+        f"{everything}: as much as they take for {plan.store_s / 2:.0f} s",
+        f"{report['answered_per_s']:,.0f} answered/s; {verdict.stored / took_s:,.0f} stored/s until all was stored",
+        "",
+        None,
+        {"report": report, "took_s": took_s, **asdict(verdict)},
+    )
+    acknowledged, lost, repeated = acknowledged + verdict.acknowledged, lost + verdict.lost, repeated + verdict.repeated
+    yield Row(
+        "acknowledged serials found once in the store, in both runs",
+        f"{acknowledged:,} acknowledged, {lost} lost, {repeated} repeated",
         "all of them",
-        verdict.good,
-        asdict(verdict),
+        lost == repeated == 0,
     )
+
+
+def offer(folder: Path, seconds: float, *flags: object) -> tuple[dict[str, Any], Verdict, float]:
+    """Run the load against `jtgate serve`; its report, the ledger's verdict, and seconds until all was stored."""
+    data, ledger = folder / "data", folder / "ledger"
+    with Server(data) as server:
+        say(f"gateway, pipeline and load on {os.cpu_count()} cores for {seconds:.0f} s ({folder.name})")
+        timing = ("--connections", CONNECTIONS, "--warmup", 0, "--seconds", seconds, "--drain", 30)
+        report = load(server.port, *timing, *flags, "--ledger", ledger)
+        ended = time.monotonic()
+        wait_until_stored(data, CATCH_UP_S)
+        took_s = seconds + time.monotonic() - ended
+    say("holding the ledger against the store")
+    return report, judge(ledger, data / "store.db"), took_s
 
 
 def of_script(name: str, plan: Plan) -> dict[str, Any]:

@@ -141,7 +141,7 @@ def fleet(
     answered and lost, and how long answers took.
     """
     from jtgate.simulators.fleet import FleetError, FleetOptions, run_fleet
-    from jtgate.simulators.terminal import Rules
+    from jtgate.simulators.rules import Rules
 
     if phone_base + terminals > 10**12:
         raise click.UsageError(f"the phone numbers from {phone_base} on do not fit twelve digits")

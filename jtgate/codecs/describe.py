@@ -262,4 +262,3 @@ def _fill_body(json: dict[str, object], header: Header, body: bytes, offset: int
 
 
 #: The name by which other rooms know `describe_frame`.
-describe_payload = describe_frame

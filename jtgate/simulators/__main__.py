@@ -10,7 +10,7 @@ import sys
 
 from jtgate.parent import watch_parent
 from jtgate.simulators.fleet import FleetError, FleetOptions, run_fleet
-from jtgate.simulators.terminal import Rules
+from jtgate.simulators.rules import Rules
 
 #: So that there is something to see: chances with each report.
 ALARM_RATE, BLIND_RATE, MEDIA_RATE = 0.02, 0.002, 0.001

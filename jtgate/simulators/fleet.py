@@ -28,8 +28,10 @@ from jtgate.simulators.dice import Dice, Purpose
 from jtgate.simulators.identity import identity_of
 from jtgate.simulators.ledger import Ledger
 from jtgate.simulators.roads import shipped_graph
+from jtgate.simulators.rules import Rules
+from jtgate.simulators.states import LinkOrder, State
 from jtgate.simulators.tally import Tally
-from jtgate.simulators.terminal import LinkOrder, Rules, State, Terminal
+from jtgate.simulators.terminal import Terminal
 
 #: Connections being opened at the same time.
 OPENING_MAX = 256

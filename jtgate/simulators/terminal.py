@@ -13,8 +13,6 @@ are made and kept, and sent as 0x0704 afterwards.
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from enum import StrEnum
 
 from jtgate.codecs.edition import Edition
 from jtgate.codecs.errors import ProtocolError
@@ -25,12 +23,14 @@ from jtgate.simulators.alarms import AlarmDesk
 from jtgate.simulators.clock import RunClock
 from jtgate.simulators.delivery import HEARTBEAT, Delivery, LongMessage, Pending, Position
 from jtgate.simulators.dice import Dice, Purpose
-from jtgate.simulators.faults import Fault, FaultPlan, garbage
+from jtgate.simulators.faults import Fault, garbage
 from jtgate.simulators.identity import Identity
 from jtgate.simulators.ledger import Ledger
 from jtgate.simulators.memory import LOCATION, Memory, Todo
 from jtgate.simulators.parameters import Parameters
 from jtgate.simulators.roads import RoadGraph
+from jtgate.simulators.rules import Rules
+from jtgate.simulators.states import LinkOrder, State
 from jtgate.simulators.tally import Tally
 from jtgate.simulators.vehicle import Vehicle
 
@@ -64,49 +64,6 @@ RESULT_OK, RESULT_FAILURE, RESULT_NOT_SUPPORTED, RESULT_ALARM = 0, 1, 3, 4
 FLUSH_GAP_S = 0.2
 #: Share of the report interval between one terminal and the next: they spread evenly, whatever their number.
 _GOLDEN = 0.6180339887498949
-
-
-class State(StrEnum):
-    """Where the session stands."""
-
-    OFFLINE = "offline"
-    REGISTERING = "registering"
-    AUTHENTICATING = "authenticating"
-    ONLINE = "online"
-
-
-class LinkOrder(StrEnum):
-    """What the shell is to do with the link."""
-
-    OPEN = "open"
-    CLOSE = "close"  # after what is queued has been written
-    ABORT = "abort"  # at once
-    ABANDON = "abandon"  # leave it half open, open another one later
-
-
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """What all terminals of a fleet have in common.
-
-    Args:
-        interval_s: between location reports (parameter 0x0029).
-        heartbeat_s: between heartbeats (parameter 0x0001).
-        answer_wait_s: T (parameter 0x0002).
-        retries: retransmissions (parameter 0x0003).
-        alarm_rate: chance of an alarm with each report.
-        blind_rate: chance of losing the network with each report.
-        media_rate: chance of a picture with each report.
-        faults: deliberate faults.
-    """
-
-    interval_s: float = 10.0
-    heartbeat_s: float = 60.0
-    answer_wait_s: float = 10.0
-    retries: int = 3
-    alarm_rate: float = 0.0
-    blind_rate: float = 0.0
-    media_rate: float = 0.0
-    faults: FaultPlan = field(default_factory=lambda: FaultPlan({}))
 
 
 class Terminal:

@@ -16,7 +16,7 @@ from jtgate.simulators import faults, terminal
 from jtgate.simulators import fleet as fleet_module
 from jtgate.simulators.faults import FaultPlan
 from jtgate.simulators.fleet import Fleet, FleetError, FleetOptions
-from jtgate.simulators.terminal import Rules
+from jtgate.simulators.rules import Rules
 
 
 @pytest.fixture(autouse=True)

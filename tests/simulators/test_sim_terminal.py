@@ -19,8 +19,10 @@ from jtgate.simulators.dice import Dice
 from jtgate.simulators.faults import Fault, FaultPlan
 from jtgate.simulators.identity import Identity
 from jtgate.simulators.roads import shipped_graph
+from jtgate.simulators.rules import Rules
+from jtgate.simulators.states import LinkOrder, State
 from jtgate.simulators.tally import Tally
-from jtgate.simulators.terminal import LinkOrder, Rules, State, Terminal
+from jtgate.simulators.terminal import Terminal
 
 START_MS = 1_790_000_000_000  # 2026-09-21
 EDITIONS = (Edition.V2011, Edition.V2013, Edition.V2019)

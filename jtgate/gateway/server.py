@@ -184,7 +184,7 @@ class Gateway:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        self._publish(*self.hub.changes())
+        self._publish(*await self.hub.changes())
         self._threads.shutdown()
         self.hub.counters.flush()
         self.hub.committer.stop()
@@ -209,7 +209,7 @@ class Gateway:
     async def _exchange(self) -> None:
         """Carry sessions to the directory and requests from it."""
         self._round += 1
-        changed, gone = self.hub.changes() if self._round % PUBLISH_EVERY == 0 else ([], [])
+        changed, gone = await self.hub.changes() if self._round % PUBLISH_EVERY == 0 else ([], [])
         requests = await self._on_thread(self._publish, changed, gone)
         if requests:
             await self._on_thread(self._finish, self.hub.kick(requests))

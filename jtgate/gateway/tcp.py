@@ -20,15 +20,17 @@ UNREAD_ANSWERS_BYTES_MAX = 64 * 1024
 class TcpLink(Link, asyncio.Protocol):
     """A terminal on a TCP or TLS connection."""
 
-    __slots__ = ("_paused", "_transport", "data_received")
+    __slots__ = ("_paused", "_transport", "data_received", "transmit")
 
-    #: The lane itself: nothing stands between a read and the batch.
-    data_received: Callable[[bytes], None]  # type: ignore[assignment]  # a slot in place of the method
+    # Slots in place of methods: nothing stands between a read and the batch, or between the batch and a write.
+    data_received: Callable[[bytes], None]  # type: ignore[assignment]
+    transmit: Callable[[bytes], object]  # type: ignore[assignment]
 
     def __init__(self, hub: Hub, kind: Transport, transport: asyncio.Transport, peer: str, address: str) -> None:
         self._transport = transport
         self._paused = False
         transport.set_write_buffer_limits(high=UNREAD_ANSWERS_BYTES_MAX)
+        self.transmit = transport.write
         super().__init__(hub, kind, peer, address)
         self.data_received = self.lane.receive
 
@@ -50,10 +52,6 @@ class TcpLink(Link, asyncio.Protocol):
         """It reads again."""
         self.stalled_us = 0
         self.resume_reading()
-
-    def transmit(self, data: bytes) -> None:
-        """Write an answer."""
-        self._transport.write(data)
 
     def drop(self) -> None:
         """Close after what was written has gone out."""

@@ -2,7 +2,8 @@
 
 The server is tied to one core and the load to another, so that neither takes the other's time. A figure that is
 compared with a limit is measured beside that limit, in turns, and the medians are compared. The table goes to
-standard output, everything measured to benchmarks/results/bench.json. --quick takes a minute instead of five.
+standard output and benchmarks/results/bench.md, everything measured to bench.json beside it. --quick takes a minute
+instead of five.
 """
 
 import argparse
@@ -50,10 +51,11 @@ class Plan:
     seconds: float
     repeats: int
     store_s: float
+    flags: tuple[str, ...] = ()  # for the smaller benchmarks
 
 
 FULL = Plan(seconds=5, repeats=3, store_s=30)
-QUICK = Plan(seconds=2, repeats=1, store_s=8)
+QUICK = Plan(seconds=2, repeats=1, store_s=8, flags=("--quick",))
 
 
 @dataclass(slots=True)
@@ -188,7 +190,7 @@ def idle_memory(_plan: Plan, folder: Path) -> Iterator[Row]:
 
 
 def stored_per_second(plan: Plan, folder: Path) -> Iterator[Row]:
-    """Everything at once: gateway, pipeline and load share two cores, first at the bar's rate, then at what they can."""
+    """Gateway, pipeline and load share two cores, first at the rate of the bar, then at what they can."""
     everything = "gateway, pipeline, SQLite and load on two cores"
     report, verdict, took_s = offer(folder / "steady", plan.store_s, "--rate", STORED_BAR, "--window", 64)
     behind_s = took_s - plan.store_s
@@ -232,25 +234,24 @@ def offer(folder: Path, seconds: float, *flags: object) -> tuple[dict[str, Any],
     return report, judge(ledger, data / "store.db"), took_s
 
 
-def of_script(name: str, plan: Plan) -> dict[str, Any]:
+def of_script(name: str, *flags: str) -> str:
     """What one of the smaller benchmarks prints, run on the server's core.
 
     Raises:
         BenchmarkError: it failed.
     """
     say(name)
-    command = [sys.executable, str(SOURCES / name), "--json", *(["--quick"] if plan is QUICK else [])]
+    command = [sys.executable, str(SOURCES / name), *flags]
     process = start(command, core=SERVER_CORE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     out, err = process.communicate()
     if process.returncode != 0:
         raise BenchmarkError(f"{name} failed:\n{err}")
-    found: dict[str, Any] = json.loads(out)
-    return found
+    return out
 
 
 def decoding(plan: Plan, _folder: Path) -> Iterator[Row]:
     """One location report into columns."""
-    found = of_script("decode_bench.py", plan)
+    found = json.loads(of_script("decode_bench.py", "--json", *plan.flags))
     yield Row(
         "decode of a 107-byte 0x0200 with 12 items, into columns",
         f"{found['columns_ns'] / 1000:.2f} µs; the declaration takes {found['declaration_ratio']:,.0f} times as long",
@@ -262,7 +263,7 @@ def decoding(plan: Plan, _folder: Path) -> Iterator[Row]:
 
 def pipeline(plan: Plan, _folder: Path) -> Iterator[Row]:
     """The pipeline alone, from a full spool."""
-    found = of_script("pipeline_bench.py", plan)
+    found = json.loads(of_script("pipeline_bench.py", "--json", *plan.flags))
     bar = found["bar_per_second"]
     yield Row(
         "spool to SQLite, pipeline alone on one core",
@@ -271,6 +272,13 @@ def pipeline(plan: Plan, _folder: Path) -> Iterator[Row]:
         found["per_second"] >= bar,
         found,
     )
+
+
+def storage(_plan: Plan, folder: Path) -> Iterator[Row]:
+    """Spool and store alone, on the disk of the others."""
+    for line in of_script("storage_bench.py", "--folder", str(folder)).splitlines():
+        what, _, measured = line.partition(":")
+        yield Row(" ".join(what.split()), " ".join(measured.split()), "", good=None)
 
 
 # --------------------------------------------------------------------------------------------------- output
@@ -297,7 +305,7 @@ def facts_of_this_machine(folder: Path) -> dict[str, str]:
 
 
 def show(rows: list[Row], machine: dict[str, str]) -> None:
-    """The table."""
+    """The table, on the screen and as Markdown for docs/performance.md."""
     table = Table(title="jtgate bench", title_justify="left")
     for heading in ("what", "measured", "bar", ""):
         table.add_column(heading, overflow="fold")
@@ -305,6 +313,9 @@ def show(rows: list[Row], machine: dict[str, str]) -> None:
     for row in rows:
         table.add_row(row.what, row.measured, row.bar, row.verdict, style=colours[row.verdict])
     console.print(table)
+    lines = ["| what | measured | bar | |", "|---|---|---|---|"]
+    lines += [f"| {row.what} | {row.measured} | {row.bar} | {row.verdict} |" for row in rows]
+    (RESULTS / "bench.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
     console.print("; ".join(f"{name} {value}" for name, value in machine.items()), highlight=False)
 
 
@@ -314,6 +325,7 @@ PARTS: dict[str, Callable[[Plan, Path], Iterator[Row]]] = {
     "memory": idle_memory,
     "decode": decoding,
     "pipeline": pipeline,
+    "storage": storage,
     "store": stored_per_second,
 }
 

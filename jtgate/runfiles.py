@@ -3,12 +3,16 @@
 <data>/serve.lock           held by the supervisor and the children that write: two `serve` on one folder are refused
 <data>/run/<child>.json     facts of a running child: pid, and where it listens; written when it is ready
 <data>/run/supervisor.json  state, pid and restarts of every child
-<data>/metrics/             files of prometheus_client in multiprocess mode
+
+Counters are the exception: the files of prometheus_client in multiprocess mode lie on the memory file system where
+there is one. A process maps them, so on a full disk it would die of SIGBUS; after a restart they are worth nothing.
 """
 
 import fcntl
 import json
 import os
+import shutil
+import stat
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -23,6 +27,13 @@ SUPERVISOR: Final = "supervisor"
 #: How long a start waits for a lock that is about to be given up, and how often it looks.
 LOCK_WAIT_S: Final = 0.5
 _LOCK_LOOK_S: Final = 0.05
+
+#: The memory file system of Linux.
+_MEMORY_FOLDER: Final = Path("/dev/shm")  # noqa: S108  what we make there is private and checked
+#: Where there is none. Not what `tempfile` finds by trying to write: on a full disk every process would find another.
+_TEMPORARY_FOLDER: Final = Path(os.environ.get("TMPDIR") or "/tmp")  # noqa: S108
+#: Room for the counters of one process: five files that begin with 64 KiB.
+_METRICS_BYTES: Final = 1 << 20
 
 
 class DataFolderBusy(Exception):
@@ -40,8 +51,43 @@ class DataFolderBusy(Exception):
 
 
 def metrics_folder(data: Path) -> Path:
-    """Where every process of one `serve` keeps its counters."""
-    return data / "metrics"
+    """Where every process of one `serve` keeps its counters: not in the data folder, but named after its identity.
+
+    Args:
+        data: the data folder; two paths of one folder give the same answer.
+    """
+    memory = _MEMORY_FOLDER if os.access(_MEMORY_FOLDER, os.W_OK | os.X_OK) else _TEMPORARY_FOLDER
+    try:
+        identity = data.stat()
+    except OSError:  # not made yet
+        return memory / f"jtgate-{os.geteuid()}-none"
+    return memory / f"jtgate-{os.geteuid()}-{identity.st_dev:x}-{identity.st_ino:x}"
+
+
+def make_metrics_folder(data: Path) -> Path:
+    """The folder for counters, made if need be, private, and with room for one more process.
+
+    Raises:
+        OSError: there is no room, or somebody else has the name; then a process must not map files there.
+    """
+    folder = metrics_folder(data)
+    folder.mkdir(mode=0o700, exist_ok=True)
+    found = folder.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o077:
+        raise PermissionError(f"{folder} is not a private folder of this user")
+    probe = folder / f"room-{os.getpid()}.tmp"
+    fd = os.open(probe, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        os.posix_fallocate(fd, 0, _METRICS_BYTES)
+    finally:
+        os.close(fd)
+        probe.unlink(missing_ok=True)
+    return folder
+
+
+def remove_metrics_folder(data: Path) -> None:
+    """Forget all counters; what cannot be deleted stays."""
+    shutil.rmtree(metrics_folder(data), ignore_errors=True)
 
 
 def run_file(data: Path, name: str) -> Path:

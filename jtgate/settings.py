@@ -12,6 +12,7 @@ options from the table and docs/settings.md is printed from it, so a setting can
 
 import difflib
 import json
+import os
 import re
 import tomllib
 from collections.abc import Callable, Mapping
@@ -185,8 +186,8 @@ class Setting(NamedTuple):
 
     def _range(self) -> str:
         if self.high is None:
-            return f"{self.low:g} or more"
-        return f"between {self.low or 0:g} and {self.high:g}"
+            return f"{self.low:.12g} or more"
+        return f"between {self.low or 0:.12g} and {self.high:.12g}"
 
 
 _DEFAULTS: Final[dict[str, object]] = {f.name: f.default for f in fields(Settings)}
@@ -314,12 +315,12 @@ def read_file(config: Path | None) -> dict[str, object]:
         SettingsError: see `load`.
     """
     path = config or DEFAULT_CONFIG
-    if config is None and not path.exists():
-        return {}
     try:
         text = path.read_text(encoding="utf-8")
         raw = tomllib.loads(text)
     except OSError as error:
+        if config is None and isinstance(error, FileNotFoundError):
+            return {}
         raise SettingsFileError(f"{path}: {error.strerror}", "name a readable file with --config FILE") from error
     except UnicodeDecodeError as error:
         raise SettingsFileError(f"{path}: not UTF-8 at byte {error.start}", "save the file as UTF-8") from error
@@ -333,7 +334,7 @@ def check_release(settings: Settings) -> None:
 
     Raises:
         NotInThisRelease: Redis, MQTT, PostgreSQL or more than one gateway.
-        BadValue: a certificate without its key, or the reverse.
+        BadValue: a certificate without its key, or the reverse, or one of them cannot be read.
     """
     if settings.workers > 1:
         raise NotInThisRelease(
@@ -360,6 +361,10 @@ def check_release(settings: Settings) -> None:
     if (settings.tls_cert is None) != (settings.tls_key is None):
         missing = "--tls-key" if settings.tls_key is None else "--tls-cert"
         raise BadValue(f"{missing} is missing", "give --tls-cert and --tls-key together")
+    for flag, path in (("--tls-cert", settings.tls_cert), ("--tls-key", settings.tls_key)):
+        if path is not None and not (os.path.isfile(path) and os.access(path, os.R_OK)):  # noqa: PTH113  never raises
+            why = "cannot be read by this user" if os.path.isfile(path) else "is no file"  # noqa: PTH113
+            raise BadValue(f"{flag}: {path} {why}", "name a PEM file that can be read")
 
 
 def warnings(settings: Settings) -> list[str]:

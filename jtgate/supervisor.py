@@ -19,7 +19,7 @@ import signal
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -29,11 +29,14 @@ from jtgate import logs, runfiles
 from jtgate.codecs.timebase import now_ms
 from jtgate.settings import EX_CONFIG, Settings
 
+_METRICS_VARIABLE: Final = "PROMETHEUS_MULTIPROC_DIR"
 #: Bytes of a child's last output that are kept for the report of a configuration error.
 _TAIL_BYTES: Final = 8192
 #: Longest line of a child that is passed on in one piece.
 _LINE_BYTES_MAX: Final = 64 << 10
 _READY_LOOK_S: Final = 0.03
+#: The back-off doubles so often at most, whatever its limits are.
+_DOUBLINGS_MAX: Final = 30
 
 _log = logs.get_logger("supervisor")
 
@@ -180,7 +183,11 @@ class Supervisor:
         """Start a child again and again until everything stops."""
         while not self._stopping.is_set():
             started = time.monotonic()
-            code = await self._run_once(child)
+            try:
+                ended = _ending(code := await self._run_once(child))
+            except Exception as error:  # noqa: BLE001  no fork, no descriptor: whatever it is, the child is tried again
+                code, ended = None, f"{type(error).__name__}: {error}"
+                self._give_up(child, ended)
             if self._stopping.is_set():
                 return
             if code == EX_CONFIG and (not child.was_ready or child.failures >= self._limits.config_retries_max):
@@ -189,12 +196,13 @@ class Supervisor:
                 return
             if time.monotonic() - started >= self._limits.healthy_s:
                 child.failures = 0
-            delay_s = min(self._limits.backoff_first_s * 2**child.failures, self._limits.backoff_max_s)
+            doubled_s = self._limits.backoff_first_s * 2 ** min(child.failures, _DOUBLINGS_MAX)
+            delay_s = min(doubled_s, self._limits.backoff_max_s)
             child.failures += 1
             child.restarts += 1
             child.move("waiting")
             self._publish()
-            _log.warning("supervisor.child_died", child=child.spec.name, ended=_ending(code), restart_in_s=delay_s)
+            _log.warning("supervisor.child_died", child=child.spec.name, ended=ended, restart_in_s=delay_s)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), delay_s)
 
@@ -224,16 +232,23 @@ class Supervisor:
             os.close(lifeline_write)
             watch.cancel()
             relay.cancel()
-        runfiles.remove_run_file(self._settings.data, child.spec.name)
-        self._bury(process.pid)
         child.process = None
+        self._bury(child.spec.name, process.pid)
         return code
 
+    def _give_up(self, child: _Child, reason: str) -> None:
+        """Leave nothing running of a start that failed half-way, and keep the reason for the report."""
+        child.tail += f"cannot be run: {reason}\n".encode()
+        _send(child, signal.SIGKILL)
+        child.process = None
+
     async def _spawn(self, spec: ChildSpec, lifeline_read: int) -> asyncio.subprocess.Process:
-        environment = os.environ | {
-            "PROMETHEUS_MULTIPROC_DIR": str(runfiles.metrics_folder(self._settings.data)),
-            "PYTHONUNBUFFERED": "1",
-        }
+        environment = os.environ | {"PYTHONUNBUFFERED": "1"}
+        environment.pop(_METRICS_VARIABLE, None)
+        try:
+            environment[_METRICS_VARIABLE] = str(runfiles.make_metrics_folder(self._settings.data))
+        except OSError as error:  # it counts for itself then, which nobody sees; mapping files would be its death
+            _log.warning("supervisor.metrics_off", child=spec.name, error=str(error))
         if logs.wants_colour():
             environment["FORCE_COLOR"] = "1"
         shared = (self._lock_fd,) if spec.writes and self._lock_fd is not None else ()
@@ -297,7 +312,9 @@ class Supervisor:
             self._publish()
             await self._stop_child(child, keeper)
             child.move("stopped")
-        runfiles.remove_run_file(self._settings.data, runfiles.SUPERVISOR)
+        with _tolerated("run file"):
+            runfiles.remove_run_file(self._settings.data, runfiles.SUPERVISOR)
+        runfiles.remove_metrics_folder(self._settings.data)
         _log.info("supervisor.stopped")
 
     async def _stop_child(self, child: _Child, keeper: asyncio.Task[None]) -> None:
@@ -311,27 +328,34 @@ class Supervisor:
             _send(child, signal.SIGKILL)
             await asyncio.wait({keeper}, timeout=self._limits.kill_s * 2)
         keeper.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await keeper
+        outcomes = await asyncio.gather(keeper, return_exceptions=True)
+        for error in outcomes:  # whatever became of this one, the others are to be stopped
+            if isinstance(error, Exception):
+                _log.error("supervisor.keeper_failed", child=child.spec.name, error=repr(error))
 
     # ---------------------------------------------------------------------------------------------- files
 
     def _clean_folders(self) -> None:
         """Nothing of an earlier run may be taken for ours."""
-        data = self._settings.data
-        for folder, pattern in ((runfiles.metrics_folder(data), "*.db"), (data / "run", "*.json")):
-            folder.mkdir(parents=True, exist_ok=True)
-            for path in folder.glob(pattern):
-                path.unlink(missing_ok=True)
+        runfiles.remove_metrics_folder(self._settings.data)
+        folder = self._settings.data / "run"
+        folder.mkdir(parents=True, exist_ok=True)
+        for path in folder.glob("*.json"):
+            path.unlink(missing_ok=True)
 
-    def _bury(self, pid: int) -> None:
-        """Drop the live gauges of a dead process; keep its counters, up to a limit of dead processes."""
+    def _bury(self, name: str, pid: int) -> None:
+        """Remove the run file and the live gauges of a dead process; keep counters, up to a limit of dead processes."""
+        with _tolerated("run file"):
+            runfiles.remove_run_file(self._settings.data, name)
         folder = runfiles.metrics_folder(self._settings.data)
-        mark_process_dead(pid, str(folder))  # type: ignore[no-untyped-call]
         self._dead_pids.append(pid)
+        with _tolerated("metrics"):
+            mark_process_dead(pid, str(folder))  # type: ignore[no-untyped-call]
         if len(self._dead_pids) > self._limits.dead_metrics_max:
-            for path in folder.glob(f"*_{self._dead_pids.popleft()}.db"):
-                path.unlink(missing_ok=True)
+            oldest_pid = self._dead_pids.popleft()
+            with _tolerated("metrics"):
+                for path in folder.glob(f"*_{oldest_pid}.db"):
+                    path.unlink(missing_ok=True)
 
     def _publish(self) -> None:
         """Tell /metrics, /health and `doctor` how the children are."""
@@ -407,6 +431,15 @@ def _write_stderr(data: bytes) -> None:
     with contextlib.suppress(OSError, ValueError, AttributeError):  # nobody reads any more: carry on serving
         sys.stderr.buffer.write(data)
         sys.stderr.buffer.flush()
+
+
+@contextlib.contextmanager
+def _tolerated(what: str) -> Iterator[None]:
+    """Log what the disk refuses: tidying is not worth a child that is not started or stopped."""
+    try:
+        yield
+    except OSError as error:
+        _log.warning("supervisor.not_tidied", what=what, error=str(error))
 
 
 def _send(child: _Child, number: signal.Signals) -> None:

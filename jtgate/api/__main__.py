@@ -92,7 +92,8 @@ def main(settings_json: str) -> None:
     try:
         listener = listen(*settings.http_address)
     except OSError as error:
-        _refuse(f"cannot listen for HTTP on {settings.http}: {error.strerror}")
+        advice = "stop what holds the address or choose another with --http HOST:PORT"
+        _refuse(f"cannot listen for HTTP on {settings.http}: {error.strerror}; {advice}")
     asyncio.run(serve(settings, listener))
 
 

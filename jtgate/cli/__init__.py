@@ -4,7 +4,8 @@ import click
 
 from jtgate import release
 from jtgate.cli import decode, doctor, quarantine, serve, sessions, simulate, store, tail, terminals
-from jtgate.cli.common import EXIT_CODES, Group, examples, quiet_logs
+from jtgate.cli.common import EXIT_CODES, examples, quiet_logs
+from jtgate.cli.root import Root
 
 _EPILOG = (
     examples("jtgate serve --demo 20", "jtgate tail --count 10")
@@ -20,7 +21,7 @@ def _print_release(ctx: click.Context, _param: click.Parameter, asked: bool) -> 
 
 
 @click.group(
-    cls=Group,
+    cls=Root,
     epilog=_EPILOG,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )

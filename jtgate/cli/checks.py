@@ -17,13 +17,14 @@ import apsw
 from jtgate import runfiles, settings
 from jtgate.api.health import LAG_SECONDS_MAX, pipeline_lag
 from jtgate.api.metrics import children
-from jtgate.cli.common import SPARE_FILES, bytes_text, duration
+from jtgate.cli.common import OTHER_USER, SPARE_FILES, bytes_text, duration
 from jtgate.codecs import twins
 from jtgate.codecs.timebase import iso_ms, now_ms, now_us
 from jtgate.settings import Settings, SettingsError
 from jtgate.storage import open_spool_reader
+from jtgate.storage.open import SPOOL_NAME
 from jtgate.storage.spool import SpoolError
-from jtgate.storage.store import StoreError
+from jtgate.storage.store import StoreError, StoreTooNew
 
 OK: Final = "ok"
 WARN: Final = "warn"
@@ -189,14 +190,14 @@ def crashes(config: Settings) -> Check:
 
 def databases(config: Settings) -> Check:
     """SQLite's own quick check of every file that is not too large."""
-    files = sorted(config.data.rglob("*.db"))
-    ours = [path for path in files if runfiles.metrics_folder(config.data) not in path.parents]
+    ours = sorted((*config.data.glob("*.db"), *(config.data / SPOOL_NAME).glob("*.db")))
     if not ours:
         return Check("databases", OK, "none yet")
     small = [path for path in ours if path.stat().st_size <= _QUICK_CHECK_BYTES_MAX]
     broken = [f"{path.relative_to(config.data)}: {fault}" for path in small if (fault := _fault_of(path))]
     if broken:
-        return Check("databases", FAIL, "; ".join(broken), "stop serving, keep a copy, restore from a backup")
+        advice = "stop serving, keep a copy, restore from a backup" if os.access(config.data, os.W_OK) else OTHER_USER
+        return Check("databases", FAIL, "; ".join(broken), advice)
     skipped = (
         f", {len(ours) - len(small)} over {bytes_text(_QUICK_CHECK_BYTES_MAX)} skipped"
         if len(small) < len(ours)
@@ -224,6 +225,8 @@ def lag(config: Settings) -> Check:
         return Check("pipeline", OK, "nothing to do yet")
     try:
         behind = pipeline_lag(config)
+    except StoreTooNew as error:
+        return Check("pipeline", FAIL, str(error), "or serve another folder with --data DIR")
     except (SpoolError, StoreError) as error:
         if runfiles.lock_holder(config.data) is None:
             return Check("pipeline", OK, "nothing to do yet")
@@ -298,6 +301,9 @@ def run(config: Settings) -> Iterator[Check]:
     for check in ALL:
         try:
             yield check(config)
+        except PermissionError as error:
+            name = check.__name__.replace("_", " ")
+            yield Check(name, FAIL, f"{error.filename}: {error.strerror}", OTHER_USER)
         except Exception as error:  # noqa: BLE001  the other checks are still worth making
             yield Check(
                 check.__name__.replace("_", " "), FAIL, f"{type(error).__name__}: {error}", "report this as a bug"

@@ -3,7 +3,7 @@
 Exit codes, the same for every command:
 
     0   done
-    1   done, and faults were found; or what was asked for is not there
+    1   done, and faults were found; or what was asked for is not there; or nobody takes the output
     2   the command line makes no sense
     69  nothing is running, or it does not answer (EX_UNAVAILABLE)
     78  the configuration is impossible (EX_CONFIG)
@@ -38,11 +38,17 @@ EX_UNAVAILABLE: Final = 69
 
 EXIT_CODES: Final = (
     (0, "done"),
-    (EX_FAULTS, "done, and faults were found; or what was asked for is not there"),
+    (EX_FAULTS, "done, and faults were found; or what was asked for is not there; or nobody takes the output"),
     (2, "the command line makes no sense"),
     (EX_UNAVAILABLE, "nothing is running, or it does not answer"),
     (EX_CONFIG, "the configuration is impossible"),
 )
+
+#: What to do when a data folder is closed to whoever asks.
+OTHER_USER: Final = "do it as the user that serves, or change the owner of the folder"
+
+#: Digits of the longest phone number: BCD[10] in the header of 2019.
+_PHONE_DIGITS_MAX: Final = 20
 
 #: Descriptors a gateway needs besides connections: spool, directory, listeners, logs.
 SPARE_FILES: Final = 256
@@ -162,8 +168,15 @@ def examples(*lines: str) -> str:
 
 
 def need_folder(data: Path) -> None:
-    """Fail when there is no data folder: nothing was ever served from here."""
-    if not data.is_dir():
+    """Fail when there is no data folder, because nothing was ever served from here, or when it is closed to us."""
+    try:
+        is_there = data.is_dir()
+        is_open = not is_there or os.access(data, os.R_OK | os.X_OK)
+    except OSError:  # a folder above it is closed
+        is_there, is_open = False, False
+    if not is_open:
+        raise Failure(f"the data folder {data} cannot be read: permission denied", OTHER_USER, EX_CONFIG)
+    if not is_there:
         raise Failure(
             f"there is no data folder {data}",
             "name it with --data DIR or JTGATE_DATA, or start one: jtgate serve --data DIR",
@@ -179,8 +192,12 @@ def storage_errors(data: Path) -> Iterator[None]:
     except StoreTooNew as error:
         raise Failure(str(error), "use the newer jtgate that wrote this store", EX_CONFIG) from error
     except (StoreError, SpoolError, DirectoryError, OSError) as error:
+        if isinstance(error, OSError) and error.filename is None:
+            raise  # of no file: it is the output that cannot be written
         advice = f"look with: jtgate doctor --data {data}"
-        if runfiles.lock_holder(data) is None:
+        if not os.access(data, os.W_OK):
+            advice = OTHER_USER
+        elif runfiles.lock_holder(data) is None:
             advice = f"nothing is serving: start with jtgate serve --data {data}, or name the right folder"
         raise Failure(f"{data}: {error}", advice, EX_UNAVAILABLE) from error
 
@@ -357,12 +374,16 @@ def terminal_key(phone: str) -> str:
     """The key of a terminal from what an operator typed: digits, leading zeros ignored.
 
     Raises:
-        click.UsageError: it holds something else than digits and A–F.
+        click.UsageError: it holds something else than digits and A–F, or too many of them.
     """
     key = phone.strip().upper().lstrip("0")
     if not key or any(c not in "0123456789ABCDEF" for c in key):
         raise click.UsageError(
             f"{phone!r} is no phone number of a terminal: give its digits, leading zeros are ignored"
+        )
+    if len(key) > _PHONE_DIGITS_MAX:
+        raise click.UsageError(
+            f"{phone!r} is no phone number of a terminal: it has {len(key)} digits, {_PHONE_DIGITS_MAX} is the most"
         )
     return key
 

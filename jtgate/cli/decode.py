@@ -61,7 +61,7 @@ _EXIT_EPILOG: Final = (
 )
 @json_option
 def decode(hex_words: tuple[str, ...], path: Path | None, binary: bool, edition: str | None, as_json: bool) -> None:
-    """Decode frames: offset, bytes, term, value, unit and meaning of every field.
+    """Decode frames: every field with its bytes, value and meaning.
 
     HEX are frames with their 7e flags, in one word or many; blanks, commas and 0x do not matter. `-` reads
     standard input. Parts of a sub-packaged message are joined when all of them are there.

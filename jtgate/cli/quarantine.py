@@ -26,6 +26,7 @@ from jtgate.settings import Settings
 from jtgate.storage.store import Row, Store
 
 _PAGE_ROWS: Final = 1000
+_ROW_ID: Final = click.IntRange(1, (1 << 63) - 1)
 
 phone_option = click.option(
     "--phone", default="", metavar="PHONE", help="Only this terminal; leading zeros are ignored."
@@ -77,7 +78,7 @@ def ls(phone: str, limit: int, config: Settings, *, include_replayed: bool, as_j
 
 
 @quarantine.command("show", epilog=examples("jtgate quarantine show 17"))
-@click.argument("row_id", metavar="ID", type=click.IntRange(1))
+@click.argument("row_id", metavar="ID", type=_ROW_ID)
 @with_settings
 @json_option
 def show(row_id: int, config: Settings, *, as_json: bool) -> None:
@@ -103,7 +104,7 @@ def show(row_id: int, config: Settings, *, as_json: bool) -> None:
 
 
 @quarantine.command("replay", epilog=examples("jtgate quarantine replay 17 18", "jtgate quarantine replay --all"))
-@click.argument("row_ids", metavar="[ID]…", nargs=-1, type=click.IntRange(1))
+@click.argument("row_ids", metavar="[ID]…", nargs=-1, type=_ROW_ID)
 @click.option("--all", "everything", is_flag=True, help="Every message that is held.")
 @phone_option
 @with_settings

@@ -178,9 +178,11 @@ def _explanation(failed: StartFailed) -> str:
 
 def _program() -> str:
     """How this program is called in the shell it was started from."""
-    if shutil.which("jtgate"):
-        return "jtgate"
-    return sys.argv[0] if Path(sys.argv[0]).name == "jtgate" else "python -m jtgate.cli"
+    called = Path(sys.argv[0])
+    if called.name != "jtgate":
+        return "python -m jtgate.cli"
+    found = shutil.which("jtgate")
+    return "jtgate" if found and called.exists() and called.samefile(found) else str(called)
 
 
 def _ready_line(wanted: Settings, facts: Mapping[str, Mapping[str, object]]) -> dict[str, object]:

@@ -137,7 +137,11 @@ def kick(phone: str, config: Settings, *, as_json: bool) -> None:
             EX_UNAVAILABLE,
         )
     if outcome != "closed":
-        raise Failure(f"terminal {key} is not online", f"see when it was: jtgate sessions show {key}", EX_FAULTS)
+        raise Failure(
+            f"terminal {key} is not online",
+            f"see when it was: jtgate sessions show {key} --data {config.data}",
+            EX_FAULTS,
+        )
     if not as_json:
         click.echo(f"closed the connection of terminal {key}")
 

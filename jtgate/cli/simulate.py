@@ -1,7 +1,9 @@
 """`jtgate simulate fleet`: simulated terminals against this platform or any other."""
 
+import math
+import socket
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 from rich.console import Console
@@ -43,12 +45,24 @@ _FLEET_EPILOG = (
     "  0   everything sent was answered, nothing was lost\n"
     "  1   something stayed unanswered or was lost (the summary says what)\n"
     "  2   the command line makes no sense\n"
-    "  69  not one connection came about\n"
+    "  69  nothing answers there\n"
     "  78  this machine does not allow so many connections"
 )
 
-_RATE = click.FloatRange(0.0, 1.0)
-_ABOVE_ZERO = click.FloatRange(min=0.0, min_open=True)
+
+class _Finite(click.FloatRange):
+    """A range of numbers; nan, which is in every range, and infinity are refused."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Check a flag; a bad one is a usage error."""
+        number = float(super().convert(value, param, ctx))
+        if not math.isfinite(number):
+            self.fail(f"{value} is no finite number.", param, ctx)
+        return number
+
+
+_RATE = _Finite(0.0, 1.0)
+_ABOVE_ZERO = _Finite(min=0.0, min_open=True)
 
 
 @click.group(epilog=examples("jtgate simulate fleet --terminals 100 --duration 60"))
@@ -93,7 +107,7 @@ def simulate() -> None:
 @click.option("--retries", type=click.IntRange(0, 20), default=3, show_default=True, help="Retransmissions.")
 @click.option(
     "--speedup",
-    type=click.FloatRange(min=0.1, max=1000.0),
+    type=_Finite(min=0.1, max=1000.0),
     default=1.0,
     show_default=True,
     help="Simulated seconds per second. With --duration the device clocks end at the present, else they run ahead.",
@@ -108,7 +122,7 @@ def simulate() -> None:
 )
 @click.option(
     "--ledger",
-    type=click.Path(path_type=Path, dir_okay=False, writable=True),
+    type=click.Path(path_type=Path, dir_okay=False, readable=False, writable=True),
     metavar="FILE",
     help="Write a JSON line for everything that was acknowledged.",
 )
@@ -135,7 +149,9 @@ def fleet(
     ledger: Path | None,
     as_json: bool,
 ) -> None:
-    """Drive any number of simulated vehicles: register, report, raise alarms, lose the network, come back.
+    """Drive any number of simulated vehicles.
+
+    They register, report, raise alarms, lose the network and come back.
 
     Ends after --duration or with Ctrl-C, waits up to 5 s for the last answers and prints what was sent,
     answered and lost, and how long answers took.
@@ -149,6 +165,7 @@ def fleet(
         plan = FaultPlan.parse(faults, datagrams=transport == "udp")
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--faults") from error
+    _resolve(host, port)
     options = FleetOptions(
         host=host,
         port=port,
@@ -173,17 +190,27 @@ def fleet(
     except FleetError as error:
         raise Failure(str(error), "see ulimit -n, and --terminals", EX_CONFIG) from error
     except OSError as error:
-        raise Failure(str(error), "check --ledger and --host", EX_CONFIG) from error
+        what = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+        raise Failure(what, "check --ledger and --host", EX_CONFIG) from error
     if as_json:
         print_json(done.summary())
     else:
         _print_summary(done)
-    if not done.tally.connected:
+    if not done.tally.connected or (done.tally.sent and not done.tally.answered):
         raise Failure(
             f"nothing answers at {host}:{port} ({transport})", "start a platform: jtgate serve", EX_UNAVAILABLE
         )
     if done.failed:
         raise click.exceptions.Exit(EX_FAULTS)
+
+
+def _resolve(host: str, port: int) -> None:
+    """Fail when the name of the host means nothing, which would look like a platform that is away."""
+    try:
+        socket.getaddrinfo(host, port)
+    except (OSError, UnicodeError) as error:
+        reason = getattr(error, "strerror", None) or "no such name"
+        raise Failure(f"the host {host!r} cannot be found: {reason}", "check --host", EX_UNAVAILABLE) from error
 
 
 def _progress(now: "Fleet") -> Text:

@@ -27,7 +27,7 @@ def store() -> None:
 @with_settings
 @json_option
 def info(config: Settings, *, as_json: bool) -> None:
-    """Say what the store holds: rows, bytes, times, and how far it has followed the spool."""
+    """Say what the store holds, and how far it has followed the spool."""
     with store_of(config) as opened:
         facts = opened.info()
     if as_json:

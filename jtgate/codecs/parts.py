@@ -18,14 +18,22 @@ differs from the completed message it is a new message like any other.
 
 from array import array
 from collections import Counter, OrderedDict
-from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import NamedTuple
 
 from jtgate.codecs.header import Header
 
 #: What a part costs beside its body, in the account that `bytes_max` limits.
 PART_OVERHEAD_BYTES = 256
+#: What an incomplete message costs beside its parts, in the same account.
+ASSEMBLY_OVERHEAD_BYTES = 1024
+#: Numbers in one request: 0x8003 counts them in one byte. The next request names what is missing then.
+NUMBERS_PER_REQUEST_MAX = 255
+#: Requests, and messages given up for them, in one call of `due`.
+REQUESTS_PER_CALL_MAX = 100
+#: Messages given up for their silence in one call of `due`.
+SILENT_PER_CALL_MAX = 1000
 #: Parts of completed messages remembered (8 bytes each) to know repetitions; the oldest are forgotten first.
 COMPLETED_PARTS_MAX = 1 << 18
 
@@ -76,7 +84,8 @@ class Refused(NamedTuple):
 class Missing(NamedTuple):
     """Time to ask for parts with 0x8003 补传分包请求.
 
-    `first_serial` is the serial of part 1, whether or not it came; `numbers` rise.
+    `first_serial` is the serial of part 1, whether or not it came; `numbers` are the lowest missing, rising, at
+    most NUMBERS_PER_REQUEST_MAX.
     """
 
     terminal: str
@@ -132,7 +141,8 @@ class _Assembly:
         return self.serial if self.constant and len(self.parts) > 1 else self.base
 
     def missing(self) -> tuple[int, ...]:
-        return tuple(number for number in range(1, self.total + 1) if number not in self.parts)
+        numbers = (number for number in range(1, self.total + 1) if number not in self.parts)
+        return tuple(islice(numbers, NUMBERS_PER_REQUEST_MAX))
 
 
 Key = tuple[str, int, int]  # terminal, message id, total
@@ -142,8 +152,8 @@ class PartBuffer:
     """Reassembles the sub-packaged messages of many terminals.
 
     Args:
-        bytes_max: bodies and overhead of all parts together; above it the assembly that has been silent
-            longest is evicted.
+        bytes_max: bodies and overhead of all parts and incomplete messages together; above it the assembly
+            that has been silent longest is evicted.
         parts_max: highest 消息总包数 accepted.
         open_per_terminal_max: incomplete messages of one terminal; one more evicts the most silent, mere
             repetitions first.
@@ -173,13 +183,15 @@ class PartBuffer:
         self._keep_s = keep_s
         self._keep_bodies = keep_bodies
         self._by_activity: OrderedDict[int, _Assembly] = OrderedDict()  # most silent first, by id()
+        # Those that may be asked for, by id(): first whose last part or request is longest ago.
+        self._askable: OrderedDict[int, _Assembly] = OrderedDict()
         self._by_key: dict[Key, list[_Assembly]] = {}
         self._by_terminal: dict[str, list[_Assembly]] = {}
         self._completed: OrderedDict[tuple[Key, int], tuple[float, array[int]]] = OrderedDict()
         self._completed_parts = 0
         self._evicted: list[Abandoned] = []
         self.bytes_held = 0
-        #: parts, duplicates, completed, refused, requests and abandoned_<reason>: how often each happened.
+        #: parts, duplicates, completed, refused, requests, forgotten and abandoned_<reason>: how often each happened.
         self.counters: Counter[str] = Counter()
 
     def __len__(self) -> int:
@@ -226,15 +238,21 @@ class PartBuffer:
     def due(self, now: float) -> list[Missing | Abandoned]:
         """What has to happen by now: requests for missing parts, and messages that were given up.
 
-        Call it about once a second: evicted messages wait here.
+        Call it about once a second: evicted messages wait here. What is above REQUESTS_PER_CALL_MAX and
+        SILENT_PER_CALL_MAX waits for the next call, the most silent first.
         """
         events: list[Missing | Abandoned] = list(self._evicted)
         self._evicted.clear()
-        for assembly in self._silent(now):
-            if now - assembly.last_at >= self._keep_s:
-                events.append(self._abandon(assembly, ABANDONED_SILENT))
-            elif self._requests_max and assembly.repeats is None:
-                events.extend(self._ask(assembly, now))
+        for _ in range(SILENT_PER_CALL_MAX):
+            assembly = next(iter(self._by_activity.values()), None)
+            if assembly is None or now - assembly.last_at < self._keep_s:
+                break
+            events.append(self._abandon(assembly, ABANDONED_SILENT))
+        for _ in range(REQUESTS_PER_CALL_MAX):
+            assembly = next(iter(self._askable.values()), None)
+            if assembly is None or now - max(assembly.asked_at, assembly.last_at) < self._silence_s:
+                break
+            events.append(self._ask(assembly, now))
         while self._completed and now - next(iter(self._completed.values()))[0] >= self._keep_s:
             self._forget_completed()
         return events
@@ -246,26 +264,29 @@ class PartBuffer:
             self._remove(assembly)
         return len(dropped)
 
-    def _ask(self, assembly: _Assembly, now: float) -> Iterator[Missing | Abandoned]:
-        """The next request for a silent assembly, if it is time; the last one unanswered ends it."""
-        if now - max(assembly.asked_at, assembly.last_at) < self._silence_s:
-            return
+    def forget_open(self) -> int:
+        """Drop every incomplete message and what is remembered of complete ones, without a report; returns how many.
+
+        For when it is not certain that the parts counted here were kept: a part that was refused must come
+        again, and must not be taken for one that has come.
+        """
+        dropped = list(self._by_activity.values())
+        for assembly in dropped:
+            self._remove(assembly)
+        self._completed.clear()  # the part that completed a message may be the one that was refused
+        self._completed_parts = 0
+        self.counters["forgotten"] += len(dropped)
+        return len(dropped)
+
+    def _ask(self, assembly: _Assembly, now: float) -> Missing | Abandoned:
+        """The next request for a silent assembly; the last one unanswered ends it."""
         if assembly.requests >= self._requests_max:
-            yield self._abandon(assembly, ABANDONED_UNANSWERED)
-            return
+            return self._abandon(assembly, ABANDONED_UNANSWERED)
         assembly.requests += 1
         assembly.asked_at = now
+        self._askable.move_to_end(id(assembly))
         self.counters["requests"] += 1
-        yield Missing(assembly.terminal, assembly.header, assembly.first_serial, assembly.missing())
-
-    def _silent(self, now: float) -> Iterator[_Assembly]:
-        """Assemblies without a part for silence_s, as a list that may be changed meanwhile."""
-        found = []
-        for assembly in self._by_activity.values():
-            if now - assembly.last_at < min(self._silence_s, self._keep_s):
-                break
-            found.append(assembly)
-        return iter(found)
+        return Missing(assembly.terminal, assembly.header, assembly.first_serial, assembly.missing())
 
     def _find(self, key: Key, header: Header, number: int) -> _Assembly | None:
         base = _base(header, number)
@@ -291,6 +312,7 @@ class PartBuffer:
         self._by_terminal.setdefault(key[0], []).append(assembly)
         self._by_key.setdefault(key, []).append(assembly)
         self._by_activity[id(assembly)] = assembly
+        self._account(assembly, ASSEMBLY_OVERHEAD_BYTES)
         return assembly
 
     def _place(self, assembly: _Assembly, header: Header, number: int, part: _Part, now: float) -> Progress:
@@ -301,6 +323,7 @@ class PartBuffer:
         if earlier is not None:
             self.counters["duplicates"] += 1
             if earlier.digest == part.digest and (not self._keep_bodies or earlier.body == part.body):
+                self._wait_to_ask(assembly)
                 return Progress(len(assembly.parts), assembly.total, duplicate=True, kept=False)
             self._account(assembly, -_cost(earlier))
         assembly.constant = assembly.constant and part.serial == assembly.serial
@@ -312,8 +335,15 @@ class PartBuffer:
             assembly.header = header
         if assembly.repeats is not None and assembly.repeats[number - 1] != part.digest:
             assembly.repeats = None
+        self._wait_to_ask(assembly)
         replaced = earlier.token if earlier is not None else None
         return Progress(len(assembly.parts), assembly.total, duplicate=earlier is not None, replaced=replaced)
+
+    def _wait_to_ask(self, assembly: _Assembly) -> None:
+        """A part came: ask silence_s from now at the earliest, and never for a mere repetition."""
+        if self._requests_max and assembly.repeats is None:
+            self._askable[id(assembly)] = assembly
+            self._askable.move_to_end(id(assembly))
 
     def _complete(self, assembly: _Assembly, now: float) -> Complete:
         ordered = [assembly.parts[number] for number in range(1, assembly.total + 1)]
@@ -353,6 +383,7 @@ class PartBuffer:
     def _remove(self, assembly: _Assembly) -> None:
         self._account(assembly, -assembly.bytes_held)
         del self._by_activity[id(assembly)]
+        self._askable.pop(id(assembly), None)
         of_key = self._by_key[assembly.key]
         of_key.remove(assembly)
         if not of_key:

@@ -40,7 +40,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m jtgate.gateway", description=__doc__)
     parser.add_argument("--settings", required=True, help="settings as JSON")
     settings = Settings.from_json(parser.parse_args(arguments).settings)
-    logs.configure(settings)
+    logs.configure(settings, process="gateway")
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     try:
         uvloop.run(serve(settings))

@@ -24,7 +24,7 @@ from jtgate.codecs.header import parse_header
 from jtgate.codecs.timebase import clock_ns, now_us
 from jtgate.gateway.metrics import Counters
 from jtgate.gateway.session import FAILURE
-from jtgate.storage.spool import SpoolError, SpoolFull, SpoolWriter
+from jtgate.storage.spool import SpoolError, SpoolFailed, SpoolFull, SpoolWriter
 
 log = structlog.get_logger("gateway")
 lane = twins.load("lane")
@@ -83,12 +83,14 @@ class Committer:
         self._durable = durable
         self.batch: Any = lane.Batch(plain_ids, clock_ns, self._wake, pending_bytes_max)
         self._session_records: list[bytes] = []  # of the batch being filled
-        self._work: queue.SimpleQueue[tuple[bytes, int] | None] = queue.SimpleQueue()
-        self._in_flight: list[Any] | None = None
+        self._work: queue.SimpleQueue[tuple[bytes, int, list[Any]] | None] = queue.SimpleQueue()
+        self._in_flight = False
         self._in_flight_records: list[bytes] = []
         self._refusing = False
         self._not_before = 0.0
-        self._waiting: list[Callable[[], None]] = []
+        self._waiting: list[Callable[[], None]] = []  # for the batch being filled
+        self._waiting_in_flight: list[Callable[[], None]] = []
+        self._resume_timer: asyncio.TimerHandle | None = None
         self._idle: asyncio.Event = asyncio.Event()
         self._thread = threading.Thread(target=self._commit_forever, name="spool-commit", daemon=True)
         self._thread.start()
@@ -101,7 +103,7 @@ class Committer:
 
     def _wake(self) -> None:
         """The batch is no longer empty: commit it as soon as the loop has read what is there."""
-        if self._in_flight is None:
+        if not self._in_flight:
             self._schedule()
 
     def _schedule(self) -> None:
@@ -112,19 +114,27 @@ class Committer:
             self._loop.call_at(self._not_before, self._start)
 
     def when_committed(self, resume: Callable[[], None]) -> None:
-        """Call back once the commit in flight is through (a link that paused itself)."""
-        self._waiting.append(resume)
+        """Call back, on the loop, once everything received so far is committed or refused and answered."""
+        if self.batch.size:
+            self._waiting.append(resume)
+        elif self._in_flight:
+            self._waiting_in_flight.append(resume)
+        else:
+            resume()
 
     def add_session_record(self, record: bytes) -> None:
         """Append what happened to a session; it is kept for the next commit if this one fails."""
         self.batch.add_record(record, 0)
         self._session_records.append(record)
 
-    async def drain(self) -> None:
-        """Wait until everything received is committed or refused."""
-        while self.batch.size or self._in_flight is not None:
+    async def drain(self) -> bool:
+        """Wait until everything received is committed and answered; False as soon as the spool refuses."""
+        while self.batch.size or self._in_flight:
             self._idle.clear()
             await self._idle.wait()
+            if self._refusing:
+                return False
+        return True
 
     def stop(self) -> None:
         """End the commit thread; call after `drain`."""
@@ -133,59 +143,66 @@ class Committer:
 
     def _start(self) -> None:
         """Hand the batch to the commit thread."""
-        if self._in_flight is not None or not self.batch.size:
+        if self._in_flight or not self.batch.size:
             return
         self._not_before = self._loop.time() + COMMIT_EVERY_S
         data, frames, answers = self.batch.take()
         if not self._durable:
             self._send(answers)
             answers = []
-        self._in_flight = answers
+        self._in_flight = True
         self.batch.in_flight = len(data)
+        self._waiting_in_flight, self._waiting = self._waiting, []
         self._in_flight_records, self._session_records = self._session_records, []
-        self._work.put((data, frames))
+        self._work.put((data, frames, answers))
 
     def _commit_forever(self) -> None:
         """The commit thread."""
         while (work := self._work.get()) is not None:
-            data, frames = work
+            data, frames, answers = work
             error: SpoolError | None = None
             started = time.perf_counter()
             try:
                 self._spool.append(data, frames, now_us())
             except SpoolError as caught:
                 error = caught
-            self._loop.call_soon_threadsafe(self._done, error, frames, time.perf_counter() - started)
+            except Exception as caught:
+                log.exception("spool.append_failed")  # a bug; without this thread nothing would be answered again
+                error = SpoolFailed(f"{type(caught).__name__}: {caught}")
+            if error is not None:
+                answers = [as_failure(part) if isinstance(part, bytes) else part for part in answers]
+            self._loop.call_soon_threadsafe(self._done, error, frames, answers, time.perf_counter() - started)
 
-    def _done(self, error: SpoolError | None, frames: int, seconds: float) -> None:
+    def _done(self, error: SpoolError | None, frames: int, answers: list[Any], seconds: float) -> None:
         """Back on the loop: send the answers, start the next commit."""
-        answers, self._in_flight = self._in_flight, None
+        self._in_flight = False
         self.batch.in_flight = 0
-        if error is None:
-            self._counters.committed(frames, seconds)
-            self._refusing = False
-            self._send(answers or [])
-        else:
-            self._refused(error, frames, answers or [])
-        waiting, self._waiting = self._waiting, []
-        for resume in waiting:
-            resume()
-        if self.batch.size:
-            self._schedule()
-        else:
-            self._idle.set()
+        waiting, self._waiting_in_flight = self._waiting_in_flight, []
+        try:
+            self._send(answers)
+            if error is None:
+                self._counters.committed(frames, seconds)
+                self._refusing = False
+            else:
+                self._refused(error, frames)
+            for resume in waiting:
+                resume()
+        finally:
+            if self.batch.size:
+                self._schedule()
+            if error is not None or not self.batch.size:
+                self._idle.set()
 
     def _send(self, answers: list[Any]) -> None:
         self._counters.unsent += lane.send_all(answers)
 
-    def _refused(self, error: SpoolError, frames: int, answers: list[Any]) -> None:
-        """The spool kept nothing: say so with result 1 and stop reading for a moment."""
+    def _refused(self, error: SpoolError, frames: int) -> None:
+        """The spool kept nothing: stop reading for a moment, and try again with what must not be lost."""
+        self._not_before = self._loop.time() + REFUSED_PAUSE_S
         self._counters.refused_by_spool(error.code, frames)
         if not self._refusing:
             self._refusing = True
             log.error("spool.refused", code=error.code, error=str(error), full=isinstance(error, SpoolFull))
-        failures = [as_failure(part) if isinstance(part, bytes) else part for part in answers]
-        self._counters.unsent += lane.send_all(failures)
         keep = (self._in_flight_records + self._session_records)[-SESSION_RECORDS_MAX:]
         self._counters.session_records_dropped += len(self._in_flight_records) + len(self._session_records) - len(keep)
         for record in self._in_flight_records:
@@ -193,7 +210,12 @@ class Committer:
         self._session_records = keep
         self._in_flight_records = []
         self._intake.pause_all()
-        self._loop.call_later(REFUSED_PAUSE_S, self._intake.resume_all)
+        if self._resume_timer is None:
+            self._resume_timer = self._loop.call_later(REFUSED_PAUSE_S, self._resume)
+
+    def _resume(self) -> None:
+        self._resume_timer = None
+        self._intake.resume_all()
 
 
 def as_failure(answers: bytes) -> bytes:

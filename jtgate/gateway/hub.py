@@ -11,7 +11,7 @@ import asyncio
 import itertools
 import time
 from collections import Counter as Tally
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import structlog
 
@@ -29,6 +29,9 @@ log = structlog.get_logger("gateway")
 
 #: Links looked at in one go by the sweep, so that it never holds up the answers for more than a millisecond or two.
 SWEEP_SLICE = 2_000
+
+#: A difference between two looks at wall clock and monotonic clock that is no drift.
+CLOCK_STEP_US = 2_000_000
 
 #: Sessions described for the directory in one go, some 5 µs each.
 PUBLISH_SLICE = 100
@@ -55,6 +58,8 @@ class Hub:
         self.monotonic = time.monotonic
         self.links: set[Link] = set()
         self.draining = False
+        self._refusing = False
+        self._wall_ahead_us = now_us() - int(time.monotonic() * 1e6)
         self._online: dict[str, Member] = {}
         self._per_address: Tally[str] = Tally()
         self._forwarders = frozenset(settings.forwarders)
@@ -105,7 +110,7 @@ class Hub:
         older = self._online.get(terminal)
         self._online[terminal] = member
         if older is not None and older is not member:
-            older.link.close("replaced")
+            older.link.release(older, "replaced")
 
     def went_offline(self, member: Member) -> None:
         """A session is over; nothing happens when a newer one has taken its place."""
@@ -117,21 +122,37 @@ class Hub:
         """The session of a terminal, if it is online."""
         return self._online.get(terminal)
 
+    @property
+    def intake_stopped(self) -> bool:
+        """Whether nothing may be read: the spool refuses, or the gateway is being shut down."""
+        return self._refusing or self.draining
+
     def pause_all(self) -> None:
-        """The spool refuses: take nothing that would have to be refused."""
+        """The spool refuses: take nothing that would have to be refused.
+
+        Parts that were counted and not kept are forgotten, so that no message is called complete without them.
+        """
+        self._refusing = True
+        self.parts.forget_open()
         for link in self.links:
             link.pause_reading()
 
     def resume_all(self) -> None:
         """Try again."""
+        self._refusing = False
         for link in self.links:
             link.resume_reading()
+
+    def soon(self, work: Callable[[], None]) -> None:
+        """Do something after the other links had their turn."""
+        asyncio.get_running_loop().call_soon(work)
 
     # Once a second.
 
     def tick(self) -> None:
         """Sweep the links, ask for missing sub-packages, carry the counts over."""
         self._ask_for_parts()
+        self._follow_clock()
         self._sweep_position = iter(list(self.links))
         self._sweep_slice()
         self.counters.flush()
@@ -142,6 +163,17 @@ class Hub:
         metrics.ONLINE.set(len(self._online))
         metrics.PENDING_BYTES.set(self.committer.pending_bytes)
         metrics.PARTS_BYTES.set(self.parts.bytes_held)
+
+    def _follow_clock(self) -> None:
+        """A wall clock that is set forward must not make every terminal look silent."""
+        ahead_us = now_us() - int(self.monotonic() * 1e6)
+        step_us = ahead_us - self._wall_ahead_us
+        self._wall_ahead_us = ahead_us
+        if abs(step_us) > CLOCK_STEP_US:
+            self.counters.deviations["clock.stepped"] += 1
+            log.warning("clock.stepped", seconds=step_us / 1e6)
+            for link in self.links:
+                link.shift(step_us)
 
     def _sweep_slice(self) -> None:
         now = now_us()
@@ -184,6 +216,11 @@ class Hub:
         ended = set(gone)
         return [session for session in changed if session.session_id not in ended], gone
 
+    def unpublished(self, gone: list[int]) -> None:
+        """The directory did not take the last changes: tell it everything again."""
+        self._gone = gone + self._gone
+        self._published_us = 0
+
     def _is_current(self, member: Member) -> bool:
         return self._online.get(member.session.terminal) is member
 
@@ -194,7 +231,7 @@ class Hub:
             member = self._online.get(request.terminal)
             if member is not None:
                 log.info("session.kicked", terminal=request.terminal, asked_by=request.asked_by)
-                member.link.close("kicked")
+                member.link.release(member, "kicked")
             outcomes.append((request.request_id, "closed" if member is not None else "not_online"))
         return outcomes
 

@@ -25,6 +25,9 @@ lane = twins.load("lane")
 #: Bytes a connection may send without a single good frame (scanners, other protocols).
 GARBAGE_BYTES_MAX = 64 * 1024
 
+#: Events judged for one link before the others get their turn: at some 20 µs each, 4 ms.
+EVENTS_PER_TURN = 200
+
 #: Sessions of different terminals on one forwarder link; beyond it further phones are refused.
 FORWARDED_SESSIONS_MAX = 20_000
 
@@ -52,7 +55,7 @@ class Member:
         self.frames = 0
         self.bad_frames = 0
         self.bytes_in = 0
-        self.last_us = 0
+        self.last_us = now_us()
         self.last_msg_id = 0
 
 
@@ -106,8 +109,9 @@ class Link:
         """Close the transport after what was written has gone out."""
         raise NotImplementedError
 
-    def pause_reading(self) -> None:
-        """Take no more bytes from the terminal."""
+    def pause_reading(self) -> bool:
+        """Take no more bytes from the terminal; False when this transport cannot, or has paused already."""
+        return False
 
     def resume_reading(self) -> None:
         """Take bytes again."""
@@ -138,20 +142,35 @@ class Link:
             member.last_msg_id = self.lane.last_msg_id
 
     def on_event(self, event: Frame | FrameError | None, now: int) -> None:
-        """What the lane does not take of a read, one event after the other."""
+        """What the lane does not take of a read, one event after the other.
+
+        A link that brings nothing but such events pauses now and then, where it can, for the others' sake.
+        """
         batch = self.hub.committer.batch
+        turn = 0
         while event is not None and not self.closed:
+            turn += 1
             if isinstance(event, Frame):
                 self._judge(event.payload, now)
             else:
                 self._bad(event.code)
+            if turn >= EVENTS_PER_TURN and self.pause_reading():
+                self.hub.soon(self._go_on)
+                return
             event = self.lane.feed(b"", batch, now)
+
+    def _go_on(self) -> None:
+        """The next turn of a link that had many events."""
+        if self.closed:
+            return
+        self.resume_reading()
+        self.lane.receive(b"")
 
     def press(self) -> None:
         """Too much waits for the commit: stop reading until it is through."""
         self.hub.counters.paused_by_pending += 1
-        self.pause_reading()
-        self.hub.committer.when_committed(self.resume_reading)
+        if self.pause_reading():
+            self.hub.committer.when_committed(self.resume_reading)
 
     def close(self, reason: str) -> None:
         """End the link: the sessions on it are over, the transport is closed. Harmless when repeated."""
@@ -165,6 +184,16 @@ class Link:
         self.lane.close()
         self.hub.closed(self, reason)
         self.drop()
+
+    def release(self, member: Member, reason: str) -> None:
+        """End one session: the link with it, unless it is a forwarder's, which goes on with its other terminals."""
+        if self._forwarded is None:
+            self.close(reason)
+            return
+        if member.session.is_online:
+            self._report_closed(member, reason)
+        member.session.close()
+        self._forwarded = {key: other for key, other in self._forwarded.items() if other is not member}
 
     # How frames are judged.
 
@@ -187,6 +216,7 @@ class Link:
         if verdict.went_offline:
             self._report_closed(member, "unregistered")
             self.lane.shut()
+            self.opened_us = now  # it may register again, and has the usual time for it
         elif self._forwarded is None and member.session.is_online:
             self._open_lane(member)
 
@@ -290,10 +320,31 @@ class Link:
     def sweep(self, now: int) -> None:
         """Once a second: close what is silent, unidentified or does not read."""
         settings = self.hub.settings
-        if self.is_online:
-            if now - self.lane.last_us > settings.idle_seconds * 1e6:
-                self.close("idle")
-        elif now - self.opened_us > settings.auth_seconds * 1e6:
-            self.close("not_identified")
-        if self.stalled_us and now - self.stalled_us > settings.idle_seconds * 1e6:
+        idle_us, auth_us = settings.idle_seconds * 1e6, settings.auth_seconds * 1e6
+        if self.stalled_us and now - self.stalled_us > idle_us:
             self.close("not_reading")
+        elif self._forwarded is not None:
+            self._sweep_forwarded(now, idle_us, auth_us)
+        elif self.is_online:
+            if now - self.lane.last_us > idle_us:
+                self.close("idle")
+        elif now - self.opened_us > auth_us:
+            self.close("not_identified")
+
+    def _sweep_forwarded(self, now: int, idle_us: float, auth_us: float) -> None:
+        """The terminals of a forwarder come and go; the link ends when all of it is silent."""
+        if now - max(self.lane.last_us, self.opened_us) > idle_us:
+            self.close("idle")
+            return
+        for member in self.members:
+            if now - member.last_us > (idle_us if member.session.is_online else auth_us):
+                self.release(member, "idle")
+
+    def shift(self, step_us: int) -> None:
+        """The wall clock was set: move what is compared with it along."""
+        self.opened_us += step_us
+        self.lane.last_us += step_us
+        if self.stalled_us:
+            self.stalled_us += step_us
+        for member in self.members:
+            member.last_us += step_us

@@ -6,6 +6,7 @@ Stop:  1 stop accepting  2 stop reading  3 commit and answer what was read  4 cl
 """
 
 import asyncio
+import errno
 import os
 import ssl
 from collections.abc import Awaitable, Callable
@@ -24,7 +25,7 @@ from jtgate.gateway.tcp import Doorstep
 from jtgate.gateway.udp import UdpDoor
 from jtgate.runfiles import GATEWAY, remove_run_file, write_run_file
 from jtgate.settings import Settings
-from jtgate.storage.directory import Directory, KickRequest, LiveSession
+from jtgate.storage.directory import Directory, DirectoryError, KickRequest, LiveSession
 from jtgate.storage.open import open_directory, open_spool_progress, open_spool_writer
 from jtgate.storage.records import Transport
 from jtgate.storage.spool import SpoolError, SpoolProgress
@@ -43,8 +44,10 @@ REQUESTS_S = 0.25
 #: Rounds of REQUESTS_S between two publications of the live sessions.
 PUBLISH_EVERY = 4
 RETAIN_S = 5.0
-#: How long step 3 of the shutdown may take.
-DRAIN_S = 10.0
+#: How long steps 3 and 5 of the shutdown may take, each.
+DRAIN_S = 3.0
+#: A TLS client has so long to say hello.
+HANDSHAKE_S = 10.0
 
 
 class ConfigurationError(Exception):
@@ -135,13 +138,18 @@ class Gateway:
                     settings.tls_port,
                     backlog=LISTEN_BACKLOG,
                     ssl=tls,
+                    ssl_handshake_timeout=HANDSHAKE_S,
                 )
                 self._servers.append(server)
                 self.tls_port = server.sockets[0].getsockname()[1]
         except OSError as error:
-            raise ConfigurationError(
-                f"cannot listen on {settings.host}:{settings.port}: {error.strerror or error}; "
+            advice = (
                 "stop what holds the port or choose another with --port"
+                if error.errno == errno.EADDRINUSE
+                else "--host must be an address of this machine, 0.0.0.0 for all of them"
+            )
+            raise ConfigurationError(
+                f"cannot listen on {settings.host}:{settings.port}: {error.strerror or error}; {advice}"
             ) from error
 
     def _tls_context(self) -> ssl.SSLContext | None:
@@ -165,32 +173,35 @@ class Gateway:
         self.hub.draining = True
         for server in self._servers:
             server.close()
-        self.hub.pause_all()
-        try:
-            await asyncio.wait_for(self.hub.committer.drain(), DRAIN_S)
-        except TimeoutError:
-            log.error(  # noqa: TRY400  the time-out is the whole story
-                "gateway.drain_timed_out", pending_bytes=self.hub.committer.pending_bytes
-            )
+        for link in list(self.hub.links):
+            link.pause_reading()
+        await self._drain()
         self.hub.close_all("shutdown")
         if self._udp is not None:
             self._udp.close()
-        try:
-            await asyncio.wait_for(self.hub.committer.drain(), DRAIN_S)
-        except TimeoutError:
-            log.error(  # noqa: TRY400  the time-out is the whole story
-                "gateway.drain_timed_out", pending_bytes=self.hub.committer.pending_bytes
-            )
+        await self._drain()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        self._publish(*await self.hub.changes())
+        try:
+            self._publish(*await self.hub.changes())
+        except DirectoryError as error:
+            log.warning("gateway.directory_failed", error=str(error))  # it is rebuilt at the next start
         self._threads.shutdown()
         self.hub.counters.flush()
         self.hub.committer.stop()
         self._spool.close()
         self._directory.close()
         remove_run_file(self._settings.data, GATEWAY)
+
+    async def _drain(self) -> None:
+        """Commit and answer what was read, unless the spool refuses or takes too long."""
+        try:
+            through = await asyncio.wait_for(self.hub.committer.drain(), DRAIN_S)
+        except TimeoutError:
+            through = False
+        if not through:
+            log.warning("gateway.not_drained", pending_bytes=self.hub.committer.pending_bytes)
 
     async def _tick(self) -> None:
         self.hub.tick()
@@ -210,7 +221,11 @@ class Gateway:
         """Carry sessions to the directory and requests from it."""
         self._round += 1
         changed, gone = await self.hub.changes() if self._round % PUBLISH_EVERY == 0 else ([], [])
-        requests = await self._on_thread(self._publish, changed, gone)
+        try:
+            requests = await self._on_thread(self._publish, changed, gone)
+        except DirectoryError:
+            self.hub.unpublished(gone)
+            raise
         if requests:
             await self._on_thread(self._finish, self.hub.kick(requests))
 
@@ -226,9 +241,9 @@ class Gateway:
         version = directory.version()
         if version == self._known_version:
             return []
-        self._known_version = version
-        self._known = directory.known()
-        return directory.take_requests()
+        known, requests = directory.known(), directory.take_requests()
+        self._known, self._known_version = known, version
+        return requests
 
     def _finish(self, outcomes: list[tuple[int, str]]) -> None:
         for request_id, outcome in outcomes:
@@ -241,10 +256,17 @@ class Gateway:
 
 
 async def _every(seconds: float, work: Callable[[], Awaitable[None]]) -> None:
-    """Do something again and again; a failure is logged and does not end it."""
+    """Do something again and again; a failure does not end it, and is logged when it begins and when it is over."""
+    failing = False
     while True:
         await asyncio.sleep(seconds)
         try:
             await work()
         except Exception:
-            log.exception("gateway.round_failed", work=getattr(work, "__name__", "?"))
+            if not failing:
+                log.exception("gateway.round_failed", work=getattr(work, "__name__", "?"))
+            failing = True
+        else:
+            if failing:
+                log.info("gateway.round_recovered", work=getattr(work, "__name__", "?"))
+            failing = False

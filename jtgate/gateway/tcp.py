@@ -17,10 +17,14 @@ if TYPE_CHECKING:
 UNREAD_ANSWERS_BYTES_MAX = 64 * 1024
 
 
+#: How long the last answers to a link that was closed by us may take to go out.
+LINGER_S = 5.0
+
+
 class TcpLink(Link, asyncio.Protocol):
     """A terminal on a TCP or TLS connection."""
 
-    __slots__ = ("_paused", "_transport", "data_received", "transmit")
+    __slots__ = ("_linger", "_paused", "_transport", "data_received", "transmit")
 
     # Slots in place of methods: nothing stands between a read and the batch, or between the batch and a write.
     data_received: Callable[[bytes], None]  # type: ignore[assignment]
@@ -29,6 +33,7 @@ class TcpLink(Link, asyncio.Protocol):
     def __init__(self, hub: Hub, kind: Transport, transport: asyncio.Transport, peer: str, address: str) -> None:
         self._transport = transport
         self._paused = False
+        self._linger: asyncio.TimerHandle | None = None
         transport.set_write_buffer_limits(high=UNREAD_ANSWERS_BYTES_MAX)
         self.transmit = transport.write
         super().__init__(hub, kind, peer, address)
@@ -36,11 +41,16 @@ class TcpLink(Link, asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The terminal closed, or the network did."""
+        if self._linger is not None:
+            self._linger.cancel()
         self.close("peer_reset" if exc is not None else "peer_closed")
 
     def eof_received(self) -> bool:
-        """The terminal sends no more; what it sent is answered, then the transport closes."""
-        return False
+        """The terminal sends no more; what it sent is answered, then the link ends (with TLS it ends at once)."""
+        if self.kind is Transport.TLS:
+            return False
+        self.hub.committer.when_committed(lambda: self.close("peer_closed"))
+        return True
 
     def pause_writing(self) -> None:
         """The terminal does not read its answers: stop listening to it."""
@@ -54,18 +64,28 @@ class TcpLink(Link, asyncio.Protocol):
         self.resume_reading()
 
     def drop(self) -> None:
-        """Close after what was written has gone out."""
-        self._transport.close()
+        """Close after what was written has gone out, but do not wait for ever for one who does not read."""
+        if self.stalled_us:
+            self._transport.abort()
+            return
+        if not self._transport.get_write_buffer_size():
+            self._transport.close()
+            return
+        loop = asyncio.get_running_loop()
+        loop.call_soon(self._transport.close)  # uvloop writes at the end of this round and forgets a close before it
+        self._linger = loop.call_later(LINGER_S, self._transport.abort)
 
-    def pause_reading(self) -> None:
-        """Take no more bytes from the terminal."""
-        if not self._paused and not self._transport.is_closing():
-            self._paused = True
-            self._transport.pause_reading()
+    def pause_reading(self) -> bool:
+        """Take no more bytes from the terminal; False when that is so already."""
+        if self._paused or self._transport.is_closing():
+            return False
+        self._paused = True
+        self._transport.pause_reading()
+        return True
 
     def resume_reading(self) -> None:
-        """Take bytes again, unless the terminal still does not read ours."""
-        if self._paused and not self.stalled_us and not self._transport.is_closing():
+        """Take bytes again, unless the terminal still does not read ours or nobody may."""
+        if self._paused and not (self.stalled_us or self.hub.intake_stopped or self._transport.is_closing()):
             self._paused = False
             self._transport.resume_reading()
 
@@ -87,4 +107,7 @@ class Doorstep(asyncio.Protocol):
             self._hub.counters.closed[refusal] += 1
             stream.abort()
             return
-        stream.set_protocol(TcpLink(self._hub, self._kind, stream, f"{address}:{name[1]}", address))
+        link = TcpLink(self._hub, self._kind, stream, f"{address}:{name[1]}", address)
+        stream.set_protocol(link)
+        if self._hub.intake_stopped:
+            link.pause_reading()

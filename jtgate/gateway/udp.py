@@ -18,6 +18,11 @@ if TYPE_CHECKING:
 
 Address = tuple[str, int]
 
+#: Bytes of answers in one datagram: what goes through an Ethernet without being cut in pieces.
+DATAGRAM_BYTES = 1400
+#: One of so many connections may be a UDP address.
+ADDRESSES_PART = 2
+
 
 class UdpLink(Link):
     """A terminal at one UDP address."""
@@ -37,8 +42,13 @@ class UdpLink(Link):
             self.hub.counters.rejected[error.code] += 1
 
     def transmit(self, data: bytes) -> None:
-        """Send answers, one frame after the other in one datagram."""
-        self._door.send(data, self._where)
+        """Send answers: in one datagram when they fit an ordinary network, else each in one of its own."""
+        if len(data) <= DATAGRAM_BYTES:
+            self._door.send(data, self._where)
+            return
+        for frame in data.split(b"\x7e"):
+            if frame:
+                self._door.send(b"\x7e" + frame + b"\x7e", self._where)
 
     def drop(self) -> None:
         """Forget the address."""
@@ -60,17 +70,25 @@ class UdpDoor(asyncio.DatagramProtocol):
 
     def datagram_received(self, data: bytes, addr: Address) -> None:
         """A datagram; those of addresses over the limit are counted and dropped unanswered."""
+        hub = self._hub
+        if hub.intake_stopped or hub.committer.pending_bytes > hub.settings.pending_bytes_max:
+            hub.counters.rejected["udp.overload"] += 1  # the terminal sends it again: it was not answered
+            return
         link = self._links.get(addr)
         if link is None:
-            refusal = self._hub.refusal(addr[0])
+            refusal = hub.refusal(addr[0]) or self._full()
             if refusal is not None:
-                self._hub.counters.closed[refusal] += 1
+                hub.counters.closed[refusal] += 1
                 return
-            link = self._links[addr] = UdpLink(self._hub, self, addr)
-        elif self._hub.committer.pending_bytes > self._hub.settings.pending_bytes_max:
-            self._hub.counters.rejected["udp.overload"] += 1  # the terminal sends it again: it was not answered
-            return
+            link = self._links[addr] = UdpLink(hub, self, addr)
         link.datagram(data)
+        if not link.lane.frames:
+            link.close("garbage")  # not a single frame: it is not worth remembering
+
+    def _full(self) -> str | None:
+        """UDP addresses can be forged, so they get a part of the connections only."""
+        limit = self._hub.settings.connections_max // ADDRESSES_PART
+        return "udp_addresses_max" if len(self._links) >= limit else None
 
     def error_received(self, exc: Exception) -> None:  # noqa: ARG002  the name is the interface
         """An earlier answer could not be delivered; the terminal will ask again."""

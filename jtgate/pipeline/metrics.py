@@ -14,7 +14,9 @@ DEVIATIONS = Counter("jtgate_pipeline_deviations_total", "Tolerated deviations o
 EVENTS = Counter("jtgate_pipeline_events_total", "What happened besides: sub-packages, records, retention", ["event"])
 LAG_GROUPS = Gauge("jtgate_pipeline_lag_groups", "Groups of the spool not yet stored", multiprocess_mode="livemax")
 LAG_SECONDS = Gauge(
-    "jtgate_pipeline_lag_seconds", "Age of the last stored group when it was stored", multiprocess_mode="livemax"
+    "jtgate_pipeline_lag_seconds",
+    "Age of the last stored group when it was stored, 0 when no other waits; rises while the spool or the store fails",
+    multiprocess_mode="livemax",
 )
 BATCH_ROWS = Histogram(
     "jtgate_pipeline_batch_rows", "Rows in one batch", buckets=(1, 10, 100, 1_000, 5_000, 10_000, 20_000, 50_000)

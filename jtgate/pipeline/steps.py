@@ -150,16 +150,15 @@ class Decoder:
         location_phone = _columns.location_phone
         add = self._columns.add
         session_id = record.session_id
-        for index, payload in enumerate(record.payloads):
+        for payload in record.payloads:
             phone = location_phone(payload)
             if phone:
                 terminal_id = by_wire.get(phone) or self._id_of(phone, records, received_ms)
                 if terminal_id and add(payload, terminal_id, received_ms, session_id, seq) > 0:
                     continue
-            # Frames of one read share its time; the position in it keeps parts with one serial apart.
-            self._slow(payload, Origin(record.received_us, session_id, seq), index, batch)
+            self._slow(payload, Origin(record.received_us, session_id, seq), batch)
 
-    def _slow(self, payload: bytes, origin: Origin, index: int, batch: StoreBatch) -> None:
+    def _slow(self, payload: bytes, origin: Origin, batch: StoreBatch) -> None:
         """A frame that is not in the fast lane; whatever is wrong with it costs this frame only."""
         try:
             header, body = parse_header(payload)
@@ -176,8 +175,7 @@ class Decoder:
             reason = f"body encrypted with method {header.encryption}"
             batch.quarantine.append(quarantine.row(origin, payload, quarantine.ENCRYPTED, reason, header=header))
         elif header.is_part:
-            part_origin = origin._replace(received_us=origin.received_us + index)
-            self._part(terminal_id, header, body, payload, part_origin, batch)
+            self._part(terminal_id, header, body, payload, origin, batch)
         else:
             self.message(Arrived(terminal_id, header, body, 1, origin), payload, batch)
 

@@ -21,6 +21,10 @@ class SubPackages:
 
     Time is that of the spooled frames, so working off a backlog abandons nothing that came in time.
 
+    Frames of one read share its time, and some senders give every part the same serial. So the row of a part
+    tells the time of its read plus its number less one in microseconds, or the next time that is free: no two
+    parts share a key, and the same frames get the same keys when they are worked through again.
+
     Args:
         bytes_max: memory for the parts of all terminals.
         stored: parts that a former run left in the store, in the order received.
@@ -30,14 +34,17 @@ class SubPackages:
         self._buffer = PartBuffer(bytes_max, requests_max=0, keep_s=KEEP_S)
         self._new: dict[PartKey, PartRow] = {}
         self._done: list[PartKey] = []
+        self._taken: set[PartKey] = set()  # in the store until the next batch is written, or in that batch
         self._left_over: list[Arrived] = []
         self.counts: Counter[str] = Counter()
         for row in stored:
+            self._taken.add(_key(row))
             header, body = parse_header(row.payload)
-            whole = self._add(row, header, body)
+            whole = self._add(row, header, body, Origin(row.received_us, row.session_id, row.spool_seq))
+            self._new.clear()  # what is dropped from here on is dropped from the store
             if isinstance(whole, Arrived):
                 self._left_over.append(whole)
-        self._new.clear()
+                self._drop(row)
 
     def add(
         self, terminal_id: int, header: Header, body: bytes, payload: bytes, origin: Origin
@@ -49,18 +56,21 @@ class SubPackages:
             header: its header, with a package item.
             body: its body.
             payload: header and body as they came.
-            origin: its receive time must differ from that of the other parts with this serial.
+            origin: where it came from; a whole message has that of the part that completed it.
         """
+        received_us = origin.received_us + (header.packet_no or 1) - 1
+        while (terminal_id, header.msg_id, header.serial, received_us) in self._taken:
+            received_us += 1
         row = PartRow(
             terminal_id,
             header.msg_id,
             header.serial,
-            origin.received_us,
+            received_us,
             origin.session_id,
             origin.spool_seq,
             payload,
         )
-        return self._add(row, header, body)
+        return self._add(row, header, body, origin)
 
     def left_over(self) -> list[Arrived]:
         """Messages that the stored parts of a former run complete, once."""
@@ -74,10 +84,11 @@ class SubPackages:
                 batch.quarantine.extend(self._give_up(event))
         batch.parts.extend(self._new.values())
         batch.parts_done.extend(self._done)
+        self._taken.difference_update(self._done)
         self._new.clear()
         self._done.clear()
 
-    def _add(self, row: PartRow, header: Header, body: bytes) -> Arrived | Refused | None:
+    def _add(self, row: PartRow, header: Header, body: bytes, origin: Origin) -> Arrived | Refused | None:
         outcome = self._buffer.add(header.terminal, header, body, row.received_us / 1e6, token=row)
         if isinstance(outcome, Refused):
             return outcome
@@ -88,15 +99,15 @@ class SubPackages:
                 self._drop(cast("PartRow", outcome.replaced))
             if outcome.kept:
                 self._new[_key(row)] = row
+                self._taken.add(_key(row))
             return None
-        return self._complete(outcome, row)
+        return self._complete(outcome, row, origin)
 
-    def _complete(self, outcome: Complete, last: PartRow) -> Arrived:
+    def _complete(self, outcome: Complete, last: PartRow, origin: Origin) -> Arrived:
         self.counts["parts_completed"] += 1
         for token in outcome.tokens:
             if token is not last:
                 self._drop(cast("PartRow", token))
-        origin = Origin(last.received_us, last.session_id, last.spool_seq)
         return Arrived(last.terminal_id, outcome.header, outcome.body, outcome.parts, origin)
 
     def _give_up(self, event: Abandoned) -> Iterable[QuarantineRow]:
@@ -119,7 +130,9 @@ class SubPackages:
     def _drop(self, row: PartRow) -> None:
         """A part is not wanted any more: take it out of this batch, or of the store."""
         if self._new.pop(_key(row), None) is None:
-            self._done.append(_key(row))
+            self._done.append(_key(row))  # free only after that batch, which deletes what it has written before
+        else:
+            self._taken.discard(_key(row))
 
 
 def _key(row: PartRow) -> PartKey:

@@ -103,6 +103,7 @@ class Worker:
         self._seq = store.cursor(CONSUMER)
         self._decoder: Decoder | None = None
         self._pending: list[Group] = []  # read, not yet decoded
+        self._stored_until_us = now_us()  # what was spooled before is stored, as far as we know
         self._published_at = self._due_at = float("-inf")
         self._retain_at = time.monotonic() + self._limits.retain_first_s
 
@@ -135,9 +136,13 @@ class Worker:
         return total
 
     def step(self) -> int | None:
-        """Do one batch; frames in it, None when there was nothing to read."""
+        """Do one batch; frames in it (0 when the spool or the store failed), None when nothing more is spooled."""
         if not self._pending:
-            self._pending = self._read()
+            read = self._read()
+            if read is None:
+                self._when_unreadable()
+                return 0
+            self._pending = read
         if not self._pending:
             self._when_idle()
             return None
@@ -154,25 +159,31 @@ class Worker:
         self._after(batch, groups)
         return sum(group.frames for group in groups)
 
-    def _read(self) -> list[Group]:
+    def _read(self) -> list[Group] | None:
+        """What the spool holds behind the cursor; None when it cannot be read, after a while."""
         limits = self._limits
         try:
             groups = self._reader.read(self._seq, groups_max=limits.read_groups_max, bytes_max=limits.read_bytes_max)
         except SpoolError as error:
             if self._spool_backoff.failures == 0:
                 log.warning("pipeline.spool_unreadable", code=error.code, error=str(error))
+            metrics.EVENTS.labels("spool_unreadable").inc()
             self._stop.wait(self._spool_backoff.next_s())
-            return []
+            return None
         if self._spool_backoff.succeeded():
             log.info("pipeline.spool_readable")
         return groups
 
+    def _ready_decoder(self) -> Decoder:
+        """The decoder; made when there is none, which reads the state of every terminal from the store."""
+        if self._decoder is None:
+            self._decoder = Decoder(self._store, parts_bytes_max=self._parts_bytes_max)
+        return self._decoder
+
     def _decode(self, groups: Sequence[Group]) -> tuple[StoreBatch, int] | None:
         """Decode a batch; None, and a fresh decoder next time, when the store refused something."""
         try:
-            if self._decoder is None:
-                self._decoder = Decoder(self._store, parts_bytes_max=self._parts_bytes_max)
-            return self._decoder.decode(groups)
+            return self._ready_decoder().decode(groups)
         except StoreError as error:
             self._decoder = None
             self._store_failed(error)
@@ -200,7 +211,7 @@ class Worker:
 
     def _one_by_one(self, groups: Sequence[Group]) -> bool:
         """The store refuses a value for good: find the frame that brings it and quarantine that one alone."""
-        self._decoder = None
+        self._decoder = None  # it knows the batch that was refused
         try:
             for group in groups:
                 if not self._write_alone(group, group.seq):
@@ -210,24 +221,28 @@ class Worker:
                     self._store.write(StoreBatch(), consumer=CONSUMER, seq=group.seq)
                 self._seq = group.seq
         except StoreUnavailable as error:
+            self._decoder = None
             self._store_failed(error)
             return False
         return True
 
     def _write_alone(self, group: Group, seq: int) -> bool:
-        batch, _ = Decoder(self._store, parts_bytes_max=self._parts_bytes_max).decode([group])
+        """Write a group by itself; False, and a fresh decoder next time, when the store refuses it."""
+        batch, _ = self._ready_decoder().decode([group])
         try:
             self._store.write(batch, consumer=CONSUMER, seq=seq)
         except StoreUnavailable:
             raise
         except StoreError:
+            self._decoder = None
             return False
         return True
 
     def _after(self, batch: StoreBatch, groups: Sequence[Group]) -> None:
         """Metrics and progress after a batch."""
         metrics.BATCH_ROWS.observe(len(batch.positions) + len(batch.messages))
-        metrics.LAG_SECONDS.set(max(0.0, (now_us() - groups[-1].at_us) / 1e6))
+        self._stored_until_us = groups[-1].at_us
+        self._tell_lag()
         if self._decoder is not None:
             metrics.count(metrics.DEVIATIONS, self._decoder.deviations)
             metrics.count(metrics.EVENTS, self._decoder.events)
@@ -235,9 +250,18 @@ class Worker:
             self._decoder.events.clear()
         self._publish()
 
+    def _tell_lag(self) -> None:
+        metrics.LAG_SECONDS.set(max(0.0, (now_us() - self._stored_until_us) / 1e6))
+
+    def _when_unreadable(self) -> None:
+        """Unread parts may lie in the spool: nothing is given up for its age, and the lag grows."""
+        self._tell_lag()
+        self._publish()
+
     def _when_idle(self) -> None:
         """Caught up: what time alone brings, then retention a little at a time."""
         now = time.monotonic()
+        self._stored_until_us = now_us()
         self._publish()
         try:
             if now - self._due_at >= self._limits.due_s:
@@ -253,9 +277,7 @@ class Worker:
             self._store_works()
 
     def _give_up_parts(self) -> None:
-        if self._decoder is None:
-            self._decoder = Decoder(self._store, parts_bytes_max=self._parts_bytes_max)
-        batch = self._decoder.idle(now_us())
+        batch = self._ready_decoder().idle(now_us())
         if batch is not None:
             written = self._store.write(batch, consumer=CONSUMER, seq=self._seq)
             metrics.count_batch(batch, written)
@@ -290,6 +312,7 @@ class Worker:
     def _store_failed(self, error: StoreError) -> None:
         """Count, log the first of a row, and wait."""
         metrics.STORE_ERRORS.labels(error.code).inc()
+        self._tell_lag()
         if self._store_backoff.failures == 0:
             log.warning("pipeline.store_unavailable", code=error.code, error=str(error), seq=self._seq)
         self._stop.wait(self._store_backoff.next_s())

@@ -75,11 +75,12 @@ def spool_one(settings: Settings, at_us: int) -> None:
 
 
 def test_metrics_add_up_all_processes_and_tell_of_the_children(
-    settings: Settings, api: subprocess.Popen[bytes]
+    settings: Settings, api: subprocess.Popen[bytes], request: pytest.FixtureRequest
 ) -> None:
     """Counters of two processes are summed; restarts come from the supervisor's file."""
     folder = runfiles.metrics_folder(settings.data)
-    folder.mkdir()
+    request.addfinalizer(lambda: runfiles.remove_metrics_folder(settings.data))
+    folder.mkdir(mode=0o700)
     for count in ("3", "4"):
         subprocess.run(
             [sys.executable, "-c", COUNTING_CHILD, count],
@@ -180,4 +181,6 @@ def test_port_in_use_is_a_configuration_error(settings: Settings) -> None:
         command = [sys.executable, "-m", "jtgate.api", "--settings", replace(settings, http=address).to_json()]
         done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
 
-    assert (done.returncode, done.stderr) == (78, f"cannot listen for HTTP on {address}: Address already in use\n")
+    advice = "stop what holds the address or choose another with --http HOST:PORT"
+    said = f"cannot listen for HTTP on {address}: Address already in use; {advice}\n"
+    assert (done.returncode, done.stderr) == (78, said)

@@ -5,11 +5,13 @@ import os
 import socket
 from pathlib import Path
 
+import apsw
 import pytest
 from cli_world import World
 
 from jtgate import runfiles
 from jtgate.cli import checks
+from jtgate.cli.common import OTHER_USER
 from jtgate.codecs.timebase import now_us
 from jtgate.settings import Settings
 from jtgate.storage import open_spool_writer, open_store
@@ -170,3 +172,34 @@ def test_too_little_disk_fails(config: Settings, monkeypatch: pytest.MonkeyPatch
 
     usage.free = 1 << 20  # type: ignore[attr-defined]
     assert checks.free_disk(config).state == "fail"
+
+
+def test_a_store_of_a_later_release_fails(config: Settings) -> None:
+    """`serve` would refuse it, so doctor says so."""
+    spool_one(config, 1)
+    connection = apsw.Connection(str(config.data / "store.db"))
+    connection.execute("INSERT INTO jtgate_migrations VALUES (99, '0099_later', 0)")
+    connection.close()
+
+    found = checks.lag(config)
+
+    assert (found.state, "schema version 99" in found.found) == (checks.FAIL, True)
+
+
+def test_a_folder_that_is_closed_is_no_bug(config: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The advice is to be somebody else."""
+
+    def refused(_config: Settings) -> checks.Check:
+        raise PermissionError(13, "Permission denied", "closed")
+
+    monkeypatch.setattr(checks, "ALL", (refused,))
+
+    assert list(checks.run(config)) == [checks.Check("refused", "fail", "closed: Permission denied", OTHER_USER)]
+
+
+def test_files_that_are_not_ours_are_left_alone(config: Settings) -> None:
+    """Only the store, the directory and the spool are databases of ours."""
+    (config.data / "metrics").mkdir()
+    (config.data / "metrics" / "counter_1.db").write_bytes(b"x" * 5000)
+
+    assert checks.databases(config).found == "none yet"

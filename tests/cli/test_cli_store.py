@@ -122,6 +122,14 @@ def test_terminals_can_be_added_before_the_first_serve(world: World) -> None:
     ]
 
 
+def test_numbers_that_nothing_can_have_are_refused(world: World) -> None:
+    """A phone number has 20 digits at most, an id of a row 63 bits."""
+    assert world.run("terminals", "add", "9" * 20).exit_code == 0
+    for words in (("terminals", "add", "9" * 21), ("quarantine", "show", "9" * 30), ("quarantine", "replay", "9" * 30)):
+        result = world.run(*words)
+        assert (result.exit_code, "Error: " in result.stderr) == (2, True)
+
+
 def test_terminals_ls_joins_what_is_known_and_what_was_heard(story: World) -> None:
     """One line per terminal, whichever side knows it."""
     story.lines("terminals", "add", "555")

@@ -163,6 +163,15 @@ def test_certificate_and_key_belong_together() -> None:
         settings.check_release(Settings(tls_cert=Path("c.pem")))
 
 
+def test_files_of_tls_are_looked_at_before_anything_starts(tmp_path: Path) -> None:
+    """Said in a sentence, by `doctor` too, and not in the words of a library."""
+    key = tmp_path / "key.pem"
+    key.write_text("")
+    with pytest.raises(BadValue, match=r"--tls-cert: .*c\.pem is no file"):
+        settings.check_release(Settings(tls_cert=tmp_path / "c.pem", tls_key=key))
+    settings.check_release(Settings(tls_cert=key, tls_key=key))
+
+
 def test_defaults_warn_about_the_open_policy_only() -> None:
     """An operator reads at start what is risky."""
     assert [w.split()[0] for w in settings.warnings(Settings())] == ["policy"]

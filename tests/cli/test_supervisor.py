@@ -1,20 +1,23 @@
 """The supervisor with small children of its own: restart, configuration error, order, death of the parent."""
 
 import asyncio
+import errno
 import json
 import os
 import signal
+import stat
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from jtgate import runfiles
 from jtgate.settings import Settings
-from jtgate.supervisor import ChildSpec, ConfigurationStop, Limits, StartFailed, Supervisor
+from jtgate.supervisor import ChildSpec, ConfigurationStop, Limits, StartFailed, Supervisor, _Child
 
 #: A child: announces itself, writes what happens to it into events.txt, ends on SIGTERM or end of input.
 CHILD = """
@@ -51,7 +54,7 @@ FAST = Limits(backoff_first_s=0.02, backoff_max_s=0.1, ready_s=5.0, kill_s=1.0)
 
 
 @pytest.fixture
-def child(tmp_path: Path) -> Callable[..., ChildSpec]:
+def child(tmp_path: Path) -> Iterator[Callable[..., ChildSpec]]:
     """Makes specs of small children that behave as told."""
     script = tmp_path / "child.py"
     script.write_text(CHILD)
@@ -60,7 +63,8 @@ def child(tmp_path: Path) -> Callable[..., ChildSpec]:
         command = [sys.executable, "-S", "-E", str(script), name, str(tmp_path), mode]
         return ChildSpec(name, lambda _settings: command, announces=True, stop_s=stop_s)
 
-    return spec
+    yield spec
+    runfiles.remove_metrics_folder(tmp_path)  # of a supervisor that was killed
 
 
 def events(data: Path) -> list[str]:
@@ -282,3 +286,149 @@ def test_run_file_of_a_dead_process_is_not_running(tmp_path: Path) -> None:
     assert {"pid": gone.pid, "port": 1} == runfiles.read_run_file(tmp_path, "gateway")
     assert runfiles.running(tmp_path, "gateway") is None
     assert json.loads(runfiles.run_file(tmp_path, "gateway").read_text())["port"] == 1
+
+
+def test_back_off_survives_any_number_of_failures(tmp_path: Path, child: Callable[..., ChildSpec]) -> None:
+    """The two thousandth crash in a row is followed by a start like the others."""
+
+    async def story(supervisor: Supervisor) -> None:
+        supervisor._children["gateway"].failures = 2000
+        await until(lambda: events(tmp_path).count("gateway started") >= 3)
+        supervisor.stop()
+
+    supervise(tmp_path, [child("gateway", "crash")], story)
+
+
+def test_child_that_cannot_be_started_is_tried_again(
+    tmp_path: Path, child: Callable[..., ChildSpec], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No process, no descriptor: a failed run like any other, with back-off; then the child comes up."""
+    refusals = [BlockingIOError(errno.EAGAIN, "fork"), OSError(errno.EMFILE, "pipe"), RuntimeError("no thread")]
+    spawn = Supervisor._spawn
+
+    async def refuse(self: Supervisor, spec: ChildSpec, lifeline_read: int) -> asyncio.subprocess.Process:
+        if refusals:
+            raise refusals.pop()
+        return await spawn(self, spec, lifeline_read)
+
+    async def story(supervisor: Supervisor) -> None:
+        await until(lambda: state_of(tmp_path, "gateway")["state"] == "running")
+        assert state_of(tmp_path, "gateway")["restarts"] == 3
+        supervisor.stop()
+
+    monkeypatch.setattr(Supervisor, "_spawn", refuse)
+    supervise(tmp_path, [child("gateway")], story)
+
+    assert events(tmp_path) == ["gateway started", "gateway terminated"]
+
+
+def test_child_that_can_never_be_started_says_why(
+    tmp_path: Path, child: Callable[..., ChildSpec], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The report of a failed start carries the words of the system."""
+
+    async def refuse(*_: object) -> asyncio.subprocess.Process:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    async def story(_supervisor: Supervisor) -> None:
+        await asyncio.sleep(0)
+
+    monkeypatch.setattr(Supervisor, "_spawn", refuse)
+    with pytest.raises(StartFailed) as raised:
+        supervise(tmp_path, [child("gateway")], story, Limits(backoff_first_s=0.05, ready_s=0.3))
+
+    assert "Too many open files" in raised.value.output
+
+
+def test_tidying_that_fails_keeps_no_child_from_its_restart(
+    tmp_path: Path, child: Callable[..., ChildSpec], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a read-only disk a crashed child is started again all the same."""
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    async def story(supervisor: Supervisor) -> None:
+        await until(lambda: events(tmp_path).count("gateway started") >= 3)
+        supervisor.stop()
+
+    monkeypatch.setattr("jtgate.supervisor.mark_process_dead", refuse)
+    monkeypatch.setattr("jtgate.runfiles.remove_run_file", refuse)
+    supervise(tmp_path, [child("gateway", "crash")], story)
+
+
+def test_stopping_reaches_every_child(
+    tmp_path: Path, child: Callable[..., ChildSpec], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What goes wrong while one child is stopped does not leave the next one running."""
+    keep = Supervisor._keep
+
+    async def fail_for_gateway(self: Supervisor, kept: _Child) -> None:
+        await keep(self, kept)
+        if kept.spec.name == "gateway":
+            raise OSError(errno.EIO, "after its end")
+
+    async def story(supervisor: Supervisor) -> None:
+        await until(lambda: runfiles.running(tmp_path, "api"))
+        supervisor.stop()
+
+    monkeypatch.setattr(Supervisor, "_keep", fail_for_gateway)
+    supervise(tmp_path, [child(name) for name in ("gateway", "pipeline", "api")], story)
+
+    assert events(tmp_path)[-3:] == ["gateway terminated", "pipeline terminated", "api terminated"]
+
+
+def environment_of(data: Path, child: Callable[..., ChildSpec]) -> dict[str, str]:
+    """What a child finds in its environment, while the supervisor runs."""
+    found: dict[str, str] = {}
+
+    async def story(supervisor: Supervisor) -> None:
+        await until(lambda: state_of(data, "gateway")["state"] == "running")
+        raw = Path(f"/proc/{state_of(data, 'gateway')['pid']}/environ").read_text()  # noqa: ASYNC240  a test
+        found.update(entry.partition("=")[::2] for entry in raw.split("\0") if entry)
+        folder = found.get("PROMETHEUS_MULTIPROC_DIR")
+        assert folder is None or stat.S_IMODE(Path(folder).stat().st_mode) == 0o700  # noqa: ASYNC240
+        supervisor.stop()
+
+    supervise(data, [child("gateway")], story)
+    return found
+
+
+def test_counters_are_in_a_private_folder_off_the_disk(tmp_path: Path, child: Callable[..., ChildSpec]) -> None:
+    """A full data disk must not kill who maps a file; the folder is made at the start and gone at the end."""
+    stale = runfiles.make_metrics_folder(tmp_path) / "counter_1.db"
+    stale.write_bytes(b"of an earlier run")
+    other = tmp_path / "other"
+    other.mkdir()
+
+    folder = Path(environment_of(tmp_path, child)["PROMETHEUS_MULTIPROC_DIR"])
+
+    assert folder == runfiles.metrics_folder(tmp_path) == stale.parent
+    assert tmp_path not in folder.parents
+    assert folder != runfiles.metrics_folder(other)
+    assert not folder.exists()
+
+
+@pytest.mark.parametrize("trouble", ["full", "foreign"])
+def test_a_child_does_without_counters_where_there_is_no_room(
+    tmp_path: Path, child: Callable[..., ChildSpec], monkeypatch: pytest.MonkeyPatch, trouble: str
+) -> None:
+    """A full memory file system, or a name that somebody else holds: a warning, and everything runs."""
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("jtgate.runfiles._MEMORY_FOLDER", tmp_path)
+    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))
+    if trouble == "full":
+        monkeypatch.setattr(os, "posix_fallocate", full)
+    else:
+        (tmp_path / "elsewhere").mkdir()
+        runfiles.metrics_folder(tmp_path).symlink_to(tmp_path / "elsewhere")
+
+    with capture_logs() as logs:
+        found = environment_of(tmp_path, child)
+
+    assert "PROMETHEUS_MULTIPROC_DIR" not in found
+    assert [entry["log_level"] for entry in logs if entry["event"] == "supervisor.metrics_off"] == ["warning"]
+    assert not list(tmp_path.rglob("room-*"))

@@ -1,5 +1,6 @@
 """Framing: the slow truth and the compiled and plain twins must tell the same story about any bytes."""
 
+import tracemalloc
 from collections.abc import Callable
 from typing import Any
 
@@ -163,6 +164,22 @@ def test_an_endless_stretch_is_reported_once_and_not_kept(read: Reader) -> None:
     events = read([b"\x7e"] + [b"x" * 100] * 50)
 
     assert [event[0] for event in events] == [FrameTooLong.code]
+
+
+def test_one_unfinished_byte_does_not_keep_a_whole_read_in_memory() -> None:
+    """What is held back is the unfinished frame, not the read it came in."""
+    module = twins.load("lane")
+    batch = module.Batch(TABLE, lambda: 0, lambda: None, 1 << 20)
+    lanes = [module.Lane(None, batch, lambda _: None, FRAME_BYTES_MAX) for _ in range(50)]
+    flags = b"\x7e" * 200_000 + b"\x02"
+    tracemalloc.start()
+    for lane in lanes:
+        assert lane.feed(flags + b"", batch, 1) is None
+    held, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert {lane.pending for lane in lanes} == {1}
+    assert held < 1_000_000
 
 
 @given(st.binary(max_size=200))

@@ -1,5 +1,8 @@
 """Reassembly of sub-packages (JT/T 808 §8.2): any order, loss, repetition, interleaving; limits; requests."""
 
+import tracemalloc
+from itertools import chain
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -178,6 +181,97 @@ def test_requests_end_after_the_limit_and_the_message_is_abandoned() -> None:
     assert (len(buffer), buffer.bytes_held) == (0, 0)
 
 
+def test_request_names_the_lowest_missing_numbers_up_to_its_limit() -> None:
+    """255 of 4095 missing, and behind them when they have come."""
+    buffer = PartBuffer(1 << 24)
+    feed(buffer, part(1, 4096, 0), b"x")
+    (ask,) = buffer.due(5.0)
+    assert isinstance(ask, Missing)
+    assert ask.numbers == tuple(range(2, 2 + parts.NUMBERS_PER_REQUEST_MAX))
+    for number in ask.numbers[1:]:
+        feed(buffer, part(number, 4096, number - 1), b"x", now=6.0)
+    (ask,) = buffer.due(11.0)
+    assert isinstance(ask, Missing)
+    assert ask.numbers == (2, *range(257, 511))
+
+
+def test_one_call_asks_for_so_many_messages_and_the_next_for_the_others() -> None:
+    """Many messages fall silent at once: in order of their silence, none passed over, none twice in silence_s."""
+    count = 2 * parts.REQUESTS_PER_CALL_MAX + 50
+    buffer = PartBuffer(1 << 20)
+    for n in range(count):
+        feed(buffer, part(1, 3, n * 10), b"x", now=n / 1000, terminal=str(n))
+    feed(buffer, part(2, 3, 1), b"x", now=1.0, terminal="0")  # now the least silent
+    calls = [[event.terminal for event in buffer.due(at)] for at in (6.0, 7.0, 8.0, 10.9)]
+    assert [len(call) for call in calls] == [100, 100, 50, 0]
+    assert list(chain(*calls)) == [*map(str, range(1, count)), "0"]
+    assert [event.terminal for event in buffer.due(11.0)] == calls[0]
+    assert buffer.counters["requests"] == count + 100
+
+
+def test_messages_given_up_for_silence_at_once_are_reported_over_several_calls() -> None:
+    """A bounded number in one call, the most silent first; all are reported in the end."""
+    count = parts.SILENT_PER_CALL_MAX + 10
+    buffer = PartBuffer(1 << 24, requests_max=0)
+    for n in range(count):
+        feed(buffer, part(1, 2, 0), b"x", now=n / 1e6, terminal=str(n))
+    calls = [[event.terminal for event in buffer.due(400.0)] for _ in range(3)]
+    assert [len(call) for call in calls] == [parts.SILENT_PER_CALL_MAX, 10, 0]
+    assert list(chain(*calls)) == [str(n) for n in range(count)]
+    assert (len(buffer), buffer.bytes_held) == (0, 0)
+
+
+def test_due_is_cheap_with_thousands_of_silent_messages() -> None:
+    """8000 messages of up to 4096 parts, one part each: a call takes milliseconds and next to no memory."""
+    buffer = PartBuffer(1 << 30)
+    for n in range(8000):
+        feed(buffer, part(1, 4096 - n % 8, n % 8 * 5000), b"x", terminal=str(n // 8))
+    tracemalloc.start()
+    events = buffer.due(6.0)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(events) == parts.REQUESTS_PER_CALL_MAX
+    assert peak < 1 << 20
+
+
+def test_account_is_about_what_open_messages_really_cost() -> None:
+    """One small part each: the memory limit bounds the memory, not a quarter of it."""
+    tracemalloc.start()
+    buffer = PartBuffer(1 << 30)
+    for n in range(2000):
+        feed(buffer, part(1, 4096, 0), bytes(20), terminal=str(n))
+    held, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert held <= buffer.bytes_held * 1.5
+
+
+def test_forgetting_what_is_open_reports_nothing_and_counts() -> None:
+    """After forget_open nothing is asked or given up, the memory is free, and all parts must come again."""
+    buffer = PartBuffer(1 << 20)
+    pieces = message(3, 10)
+    assert completes(buffer, pieces[:2]) == []
+    feed(buffer, part(1, 2, 50), b"x", terminal="2")
+    assert buffer.forget_open() == 2
+    assert (len(buffer), buffer.bytes_held, buffer.counters["forgotten"]) == (0, 0, 2)
+    assert buffer.due(1000.0) == []
+    assert completes(buffer, pieces[2:]) == []
+    assert completes(buffer, pieces[:2]) == [whole(pieces)]
+    assert buffer.forget_open() == 0
+
+
+def test_repetition_that_turns_out_to_be_new_is_asked_for_like_any_other() -> None:
+    """Known as a repetition it is passed over; a differing part makes it ask, silence_s after that part."""
+    pieces = message(3, 10)
+    buffer = PartBuffer(1 << 20)
+    completes(buffer, pieces)
+    feed(buffer, *pieces[0])
+    feed(buffer, part(1, 2, 500), b"x", now=1.0)
+    assert [event.header.serial for event in buffer.due(6.0)] == [500]
+    feed(buffer, pieces[1][0], b"other", now=7.0)
+    assert [event.header.serial for event in buffer.due(11.9)] == [500]
+    assert [event.header.serial for event in buffer.due(12.0)] == [10]
+
+
 def test_without_requests_only_silence_ends_an_assembly() -> None:
     """requests_max=0: nothing is asked, keep_s after the last part it is abandoned."""
     buffer = PartBuffer(1 << 20, requests_max=0, keep_s=300.0)
@@ -191,7 +285,7 @@ def test_without_requests_only_silence_ends_an_assembly() -> None:
 
 def test_memory_limit_evicts_the_most_silent_and_never_grows() -> None:
     """Above bytes_max the assembly silent longest goes, is reported, and the account stays below the limit."""
-    limit = 20 * (parts.PART_OVERHEAD_BYTES + 100)
+    limit = 20 * (parts.ASSEMBLY_OVERHEAD_BYTES + parts.PART_OVERHEAD_BYTES + 100)
     buffer = PartBuffer(limit, open_per_terminal_max=1000)
     for n in range(100):
         feed(buffer, part(1, 2, n * 10), bytes(100), now=float(n))
@@ -267,8 +361,24 @@ def test_without_bodies_only_the_numbers_are_kept() -> None:
     """keep_bodies=False completes with an empty body and holds only the overhead."""
     buffer = PartBuffer(1 << 20, keep_bodies=False)
     feed(buffer, part(1, 2, 1), bytes(1000))
-    assert buffer.bytes_held == parts.PART_OVERHEAD_BYTES
+    assert buffer.bytes_held == parts.ASSEMBLY_OVERHEAD_BYTES + parts.PART_OVERHEAD_BYTES
     assert feed(buffer, part(1, 2, 1), bytes(1000)) == Progress(1, 2, duplicate=True, kept=False)
     done = feed(buffer, part(2, 2, 2), bytes(1000))
     assert isinstance(done, Complete)
     assert done.body == b""
+
+
+def test_after_forgetting_a_repeated_last_part_asks_for_the_others() -> None:
+    """The part that completed a message was refused: when it comes again, nothing is taken for granted."""
+    buffer = PartBuffer(1 << 20)
+    wire = b"".join(encode_frames(0x0801, bytes(500), phone="139", serial=5, edition=Edition.V2013, part_bytes=200))
+    parts = [parse_header(event.payload) for event in FrameReader().feed(wire) if isinstance(event, Frame)]
+    for header, body in parts:
+        buffer.add("139", header, body, 0.0)
+
+    buffer.forget_open()
+    buffer.add("139", *parts[2], 1.0)
+
+    (missing,) = buffer.due(10.0)
+    assert isinstance(missing, Missing)
+    assert missing.numbers == (1, 2)

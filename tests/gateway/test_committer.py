@@ -172,6 +172,57 @@ def test_a_refusing_spool_turns_answers_into_failures(error: Exception) -> None:
     run(scenario)
 
 
+def test_a_refusing_spool_is_asked_once_in_a_while() -> None:
+    """What waits is tried again after the pause, not in a tight loop."""
+
+    async def scenario(bench: Bench) -> None:
+        bench.spool.errors = [SpoolFailed("disk")] * 1000
+        bench.committer.add_session_record(pack_session(1, 2, "online", {}))
+        await asyncio.sleep(0.4)
+
+        assert len(bench.spool.errors) == 999
+        assert bench.intake.calls == ["pause"]
+        assert await bench.committer.drain() is False
+        bench.spool.errors = []
+
+    run(scenario)
+
+
+def test_an_unforeseen_error_does_not_stop_the_commits() -> None:
+    """A bug below the spool costs the group, not the gateway."""
+
+    async def scenario(bench: Bench) -> None:
+        bench.spool.errors = [OSError("read-only")]
+        bench.put()
+        await asyncio.sleep(0.1)
+        assert bench.sink.sent == [as_failure(ANSWER)]
+
+        await asyncio.sleep(REFUSED_PAUSE_S)
+        bench.put()
+        await asyncio.sleep(0.1)
+        assert bench.sink.sent[-1] == ANSWER
+
+    run(scenario)
+
+
+def test_resuming_waits_for_what_was_received_before() -> None:
+    """A link that paused because of its own bytes reads on when those are committed, not some earlier ones."""
+
+    async def scenario(bench: Bench) -> None:
+        called: list[int] = []
+        bench.spool.gate.clear()
+        bench.put()
+        await asyncio.sleep(0.05)
+        bench.put()
+        bench.committer.when_committed(lambda: called.append(len(bench.spool.groups)))
+        bench.spool.gate.set()
+        await bench.committer.drain()
+
+        assert called == [2]
+
+    run(scenario)
+
+
 def test_failures_keep_serials_and_leave_out_what_would_mean_success() -> None:
     """0x8001 becomes result 1; a 0x8100 with a code is not sent at all."""
     code = encode_frames(0x8100, b"\x00\x01\x00abc", phone="13912345678", serial=8, edition=Edition.V2019)[0]

@@ -1,10 +1,12 @@
 """The gateway from outside: a real process, real sockets, and what is in the spool afterwards."""
 
+import contextlib
 import random
 import socket
 import ssl
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -267,3 +269,95 @@ def test_a_full_spool_refuses_and_recovers(tmp_path: Path) -> None:
             pytest.fail("the limit was never felt")
 
         assert serials(gateway) == accepted
+
+
+def test_half_closed_connections_are_answered(gateway: Running) -> None:
+    """What a terminal sent before it closed its side is stored and answered."""
+    terminal = Terminal(gateway.port)
+    terminal.send(0x0200, LOCATION, 1)
+    terminal.socket.shutdown(socket.SHUT_WR)
+
+    assert terminal.answer()[1].hex() == "0001020000"
+    assert terminal.is_closed()
+
+
+def test_who_does_not_read_is_cut_off_for_good(tmp_path: Path) -> None:
+    """No socket stays behind for a peer that sends and never reads."""
+    with running(tmp_path / "data", idle_seconds=1.5) as gateway:
+        terminal = Terminal(gateway.port)
+        terminal.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        frames = terminal.frame(0x0200, LOCATION, 1) * 2000
+        terminal.socket.settimeout(0.3)
+        with contextlib.suppress(TimeoutError, ConnectionError):
+            for _ in range(400):
+                terminal.socket.sendall(frames)
+        fds = Path(f"/proc/{gateway.process.pid}/fd")
+        before = len(list(fds.iterdir()))
+        wait_until(lambda: len(list(fds.iterdir())) < before, 15)
+        assert [facts["reason"] for event, facts in gateway.events() if event == "closed"] == ["not_reading"]
+
+
+def test_garbage_datagrams_do_not_use_up_the_connections(tmp_path: Path) -> None:
+    """An address that never sent a frame is not remembered."""
+    with running(tmp_path / "data", connections_max=20) as gateway:
+        for _ in range(60):
+            Terminal(gateway.port, udp=True).socket.send(b"?")
+
+        assert Terminal(gateway.port).ask(0x0200, LOCATION, 1)[1].hex() == "0001020000"
+
+
+def test_a_flood_of_unusual_frames_does_not_hold_up_the_others(gateway: Running) -> None:
+    """A link that brings only frames for the session takes turns with the rest."""
+    flood, other = Terminal(gateway.port), Terminal(gateway.port, "13900000001")
+    other.ask(0x0200, LOCATION, 0)
+    flood.ask(0x0200, LOCATION, 0)
+    flood.socket.sendall(b"".join(flood.frame(0x0F99, b"", serial) for serial in range(10_000)))
+    started = time.monotonic()
+    for serial in range(1, 6):
+        other.ask(0x0200, LOCATION, serial)
+    waited = time.monotonic() - started
+
+    answers = [flood.answer()[1].hex() for _ in range(10_000)]
+    assert answers == [f"{serial:04x}0f9903" for serial in range(10_000)]
+    assert waited < 0.25
+
+
+def test_one_terminal_of_a_forwarder_may_move_to_a_link_of_its_own(tmp_path: Path) -> None:
+    """Only that session ends; the others of the forwarder go on."""
+    with running(tmp_path / "data", forwarders=["127.0.0.8"]) as gateway:
+        link = Terminal(gateway.port, source="127.0.0.8")
+        for number in range(3):
+            link.phone = f"1390000000{number}"
+            link.ask(0x0200, LOCATION, 1)
+        direct = Terminal(gateway.port, "13900000000")
+        direct.ask(0x0200, LOCATION, 2)
+
+        link.phone = "13900000001"
+        assert link.ask(0x0200, LOCATION, 3)[1].hex() == "0003020000"
+        closed = [(facts["phone"], facts["reason"]) for event, facts in gateway.events() if event == "closed"]
+        assert closed == [("013900000000", "replaced")]
+
+
+def test_a_terminal_may_register_again_after_it_unregistered(tmp_path: Path) -> None:
+    """It has the usual time to identify itself, however old the link is."""
+    with running(tmp_path / "data", auth_seconds=1.5) as gateway:
+        terminal = Terminal(gateway.port)
+        terminal.ask(0x0200, LOCATION, 1)
+        time.sleep(2.0)
+        terminal.ask(0x0003, b"", 2)
+        time.sleep(1.1)
+
+        assert terminal.ask(0x0100, REGISTER, 3)[1][2] == 0
+        assert [facts["reason"] for event, facts in gateway.events() if event == "closed"] == ["unregistered"]
+
+
+def test_a_gateway_whose_spool_is_full_stops_soon(tmp_path: Path) -> None:
+    """Shutdown does not wait for a disk that takes nothing."""
+    with running(tmp_path / "data", spool_bytes_max=1 << 20) as gateway:
+        terminal = Terminal(gateway.port)
+        while terminal.ask(0x0200, LOCATION + b"\xe1\xf0" + bytes(960), 1)[1][4] == 0:
+            pass
+        started = time.monotonic()
+
+        assert gateway.stop() == 0
+        assert time.monotonic() - started < 5

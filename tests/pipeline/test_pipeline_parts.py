@@ -9,9 +9,11 @@ from jtgate.codecs.edition import Edition
 from jtgate.codecs.framing import Frame, FrameReader
 from jtgate.codecs.header import encode_frames
 from jtgate.codecs.timebase import now_us
-from jtgate.pipeline import quarantine
+from jtgate.pipeline import CONSUMER, quarantine
 from jtgate.pipeline.replay import replay_quarantine
 from jtgate.pipeline.subpackages import KEEP_S
+from jtgate.storage.model import StoreBatch
+from jtgate.storage.records import Transport, pack_frames
 
 MEDIA = (7).to_bytes(4) + b"\x00\x00\x01\x02" + location() + b"\xff\xd8" + bytes(range(256)) * 12
 
@@ -66,6 +68,77 @@ def test_parts_that_all_carry_one_serial_survive_a_restart_too(line: Line) -> No
     line.run()
     assert len(line.store.open_parts()) == 4
     line.append(parts[4:])
+    line.run()
+    assert [row["raw"] for row in line.rows("messages")] == [MEDIA]
+    assert line.store.open_parts() == []
+
+
+def constant_parts(body: bytes, size: int, serial: int = 5) -> list[bytes]:
+    """Payloads of the parts of a 0x0900 that all carry one serial."""
+    pieces = [body[start : start + size] for start in range(0, len(body), size)]
+    return [payload(0x0900, piece, serial=serial, part=(n, len(pieces))) for n, piece in enumerate(pieces, 1)]
+
+
+def open_payloads(line: Line) -> list[bytes]:
+    """Parts that wait in the store."""
+    return sorted(row.payload for row in line.store.open_parts())
+
+
+def group_of_one_read(line: Line, payloads: list[bytes], *, at_us: int | None = None) -> int:
+    """A group as the gateway writes frames outside its fast lane: one record each, all of one receive time."""
+    at_us = line.now_us if at_us is None else at_us
+    data = b"".join(pack_frames(at_us, 1, Transport.TCP, [one]) for one in payloads)
+    return line.writer.append(data, len(payloads), at_us)
+
+
+@pytest.mark.parametrize("groups", [1, 2])
+def test_parts_of_one_read_in_records_of_their_own_survive_a_restart(line: Line, groups: int) -> None:
+    """One serial and one receive time, a record each, in one group or more: none overwrites another."""
+    body = b"\xf0" + bytes(range(100))
+    parts = constant_parts(body, 20)
+    for start in range(groups):
+        group_of_one_read(line, parts[:-1][start::groups])
+    line.run()
+    assert open_payloads(line) == sorted(parts[:-1])
+    group_of_one_read(line, parts[-1:])
+    line.run()
+    assert [row["raw"] for row in line.rows("messages")] == [body]
+    assert line.store.open_parts() == []
+
+
+def test_replay_of_the_same_groups_gives_the_same_parts_and_messages(line: Line) -> None:
+    """Waiting parts keep their keys, and a message put together again is the same row."""
+    whole, waiting = constant_parts(b"\xf0" + bytes(50), 20), constant_parts(b"\xf1" + bytes(90), 20, serial=9)
+    group_of_one_read(line, [*whole[1:], *waiting[1:], whole[0]])
+    line.run()
+    before = line.everything()
+    assert len(before["parts"]) == 4
+    assert [row["received_ms"] for row in before["messages"]] == [line.now_us // 1000]
+    line.store.write(StoreBatch(), consumer=CONSUMER, seq=0)
+    line.run()
+    assert line.everything() == before
+
+
+def test_parts_whose_times_and_numbers_meet_do_not_share_a_key(line: Line) -> None:
+    """Part 2 of one microsecond and part 1 of the next, of messages with one serial: both wait in the store."""
+    long, short = constant_parts(b"\xf0" + bytes(60), 20), constant_parts(b"\xf1" + bytes(30), 20)
+    group_of_one_read(line, [long[1]], at_us=line.now_us)
+    group_of_one_read(line, [short[0]], at_us=line.now_us + 1)
+    line.run()
+    group_of_one_read(line, [long[2]], at_us=line.now_us - 1)
+    line.run()
+    assert open_payloads(line) == sorted([long[1], short[0], long[2]])
+
+
+def test_stored_parts_that_are_a_whole_message_leave_the_store_with_it(line: Line) -> None:
+    """Parts of a run with other limits: the message is stored once, and nothing of it waits any more."""
+    parts = parts_of(MEDIA)
+    line.append(parts[:-1])
+    line.run()
+    rows = line.store.open_parts()
+    last = rows[-1]._replace(serial=rows[-1].serial + 1, payload=parts[-1])
+    line.store.write(StoreBatch(parts=[last]), consumer=CONSUMER, seq=1)
+    line.append([payload(0x0002)])
     line.run()
     assert [row["raw"] for row in line.rows("messages")] == [MEDIA]
     assert line.store.open_parts() == []

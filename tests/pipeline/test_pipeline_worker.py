@@ -180,6 +180,33 @@ def test_value_that_the_store_refuses_costs_its_frame_only(line: Line) -> None:
     assert (row["code"], row["payload"]) == (quarantine.INTERNAL, payload(0x5500, b"poison"))
 
 
+def test_state_is_read_again_after_a_refusal_only(line: Line) -> None:
+    """`last_flags` reads all terminals: not for every frame of the group. Edges and parts go on between frames."""
+    reads = 0
+
+    def last_flags() -> Any:
+        nonlocal reads
+        reads += 1
+        return line.store.last_flags()
+
+    def write(batch: StoreBatch, *, consumer: str, seq: int) -> Written:
+        if any(row.raw == b"poison" for row in batch.messages):
+            raise StoreError("a value does not fit its column")
+        return line.store.write(batch, consumer=consumer, seq=seq)
+
+    frames = [report(n, serial=n, alarm=n % 2) for n in range(20)]
+    parts = [payload(0x0900, b"\xf0" + bytes(9), serial=5, part=(n, 3)) for n in (1, 2, 3)]
+    line.append([parts[0], *frames[:10], parts[1], payload(0x5500, b"poison"), *frames[10:], parts[2]])
+    store = Wrapped(line.store, write=write, last_flags=last_flags)
+    Worker(store, line.reader, line.progress, parts_bytes_max=1 << 20, limits=FAST).run_until_caught_up()
+    assert reads == 4  # for the batch, and after each refusal: of the batch, of the group, of the frame
+    assert len(line.rows("positions")) == 20
+    assert len(line.rows("alarm_events")) == 19
+    assert [row["parts"] for row in line.rows("messages")] == [3]
+    assert [row["payload"] for row in line.rows("quarantine")] == [payload(0x5500, b"poison")]
+    assert line.store.open_parts() == []
+
+
 def test_store_that_goes_away_while_a_refused_value_is_looked_for(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
     """What was not stored is read again from the cursor, and nothing is passed over."""
     monkeypatch.setattr(steps, "BATCH_ROWS_MAX", 1)
@@ -250,9 +277,58 @@ def test_spool_that_cannot_be_read_is_tried_again(line: Line) -> None:
     line.append([report(1)])
     reader = Wrapped(line.reader, read=read)
     worker = Worker(line.store, reader, line.progress, parts_bytes_max=1 << 20, limits=FAST)
-    while worker.step() is None:
-        pass
+    assert [worker.step() for _ in range(4)] == [0, 0, 0, 1]
     assert len(line.rows("positions")) == 1
+
+
+def test_spool_that_cannot_be_read_is_not_idle(line: Line) -> None:
+    """What it still holds may complete what waits: nothing is given up or deleted, and the lag grows."""
+    line.now_us = now_us() - 400_000_000  # longer ago than parts are kept
+    broken = False
+
+    def read(after_seq: int, **limits: int) -> Any:
+        if broken:
+            raise SpoolFailed("I/O error")
+        return line.reader.read(after_seq, **{**limits, "groups_max": 1})
+
+    line.append([part(1, 2, 9)], at_us=line.now_us)
+    line.append([part(2, 2, 9)], at_us=line.now_us + 1)
+    limits = Limits(backoff_first_s=0.001, backoff_max_s=0.01, retain_first_s=0.0, due_s=0.0, progress_s=0.0)
+    retained: list[int] = []
+
+    def retain(before_ms: int, *, rows_max: int) -> int:
+        retained.append(rows_max)
+        return 0
+
+    store, reader = Wrapped(line.store, retain=retain), Wrapped(line.reader, read=read)
+    worker = Worker(store, reader, line.progress, parts_bytes_max=1 << 20, limits=limits)
+    assert worker.step() == 1
+    broken = True
+    assert [worker.step() for _ in range(3)] == [0, 0, 0]
+    assert retained == []
+    assert counted("jtgate_pipeline_lag_seconds") == pytest.approx(400, abs=30)
+    assert counted("jtgate_pipeline_lag_groups") == 1
+    broken = False
+    assert [worker.step(), worker.step()] == [1, None]
+    assert [row["parts"] for row in line.rows("messages")] == [2]
+    assert line.rows("quarantine") == []
+    assert retained != []
+    assert counted("jtgate_pipeline_lag_seconds") == counted("jtgate_pipeline_lag_groups") == 0
+
+
+def test_lag_grows_again_when_a_spool_that_was_empty_cannot_be_read(line: Line) -> None:
+    """From 0, when all was stored, by the time since then."""
+
+    def read(after_seq: int, **limits: int) -> Any:
+        raise SpoolFailed("I/O error")
+
+    line.append([report(1)])
+    worker = line.run()
+    worker._reader = Wrapped(line.reader, read=read)
+    ended = time.monotonic()
+    while time.monotonic() < ended + 0.05:
+        worker.step()
+    assert 0.05 <= counted("jtgate_pipeline_lag_seconds") < 10.0
 
 
 def test_another_spool_in_the_place_of_the_old_one_is_read_from_its_beginning(line: Line, tmp_path: Path) -> None:

@@ -81,11 +81,30 @@ def test_a_platform_that_is_not_there_ends_with_69() -> None:
     assert "jtgate serve" in result.output
 
 
+def test_a_port_that_answers_nothing_ends_with_69(platform: TinyServer) -> None:
+    """Something takes connections there, and it is no platform."""
+    platform.judge = lambda _seen: []
+    command = ["fleet", "--port", str(platform.port), "--terminals", "1", "--duration", "0.5"]
+    result = CliRunner().invoke(simulate, [*command, "--answer-timeout", "0.2", "--retries", "0"])
+
+    assert result.exit_code == 69
+    assert f"nothing answers at 127.0.0.1:{platform.port}" in result.output
+
+
+def test_a_host_without_address_ends_with_69() -> None:
+    """A name that cannot be, so that nobody is asked for it."""
+    result = CliRunner().invoke(simulate, ["fleet", "--host", "a..b", "--duration", "0.1"])
+
+    assert result.exit_code == 69
+    assert "'a..b' cannot be found" in result.output
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
         ["--faults", "hlf"],
         ["--interval", "0"],
+        ["--duration", "nan"],
         ["--transport", "udp", "--faults", "drip"],
         ["--phone-base", "999999999999"],
     ],

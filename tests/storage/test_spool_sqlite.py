@@ -1,5 +1,6 @@
 """What the embedded spool does on a disk that fails and in a process that is killed."""
 
+import errno
 import json
 import os
 import random
@@ -9,17 +10,18 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import apsw
 import pytest
+from structlog.testing import capture_logs
 
 from jtgate.storage.spool import Group, SpoolFailed
 from jtgate.storage.sqlite.progress import FileSpoolProgress
-from jtgate.storage.sqlite.segments import list_segments
-from jtgate.storage.sqlite.spool import LEAP, SqliteSpoolWriter
+from jtgate.storage.sqlite.segments import list_segments, open_segment
+from jtgate.storage.sqlite.spool import DAMAGE_LEAP, LEAP, SqliteSpoolWriter
 from jtgate.storage.sqlite.spool_reader import SqliteSpoolReader
 
 NOW_US = 1_790_000_000_000_000
@@ -55,6 +57,44 @@ while len(seen) < int(sys.argv[2]) and time.monotonic() < deadline:
     if not groups:
         time.sleep(0.001)
 print(json.dumps(seen))
+"""
+
+#: Tidies where no file may grow. A process of its own, because the limit holds for whatever else its process writes
+#: meanwhile, such as captured output, and for its other threads.
+TIDY_ON_A_FULL_DISK = """
+import resource, sys
+from contextlib import closing, contextmanager
+from pathlib import Path
+from jtgate.storage.spool import SpoolFailed
+from jtgate.storage.sqlite.spool import SqliteSpoolWriter
+NOW_US = 1_790_000_000_000_000
+@contextmanager
+def file_size_limit(size):
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+def open_writer():
+    return closing(SqliteSpoolWriter(Path(sys.argv[1]), bytes_max=1 << 30, keep_us=0, segment_bytes_max=4096))
+with open_writer() as writer:
+    for number in range(20):
+        writer.append(b"x" * 1000, 1, NOW_US + number)
+    before = writer.info()
+    writer._disk_full = True
+    with file_size_limit(1):
+        try:
+            writer.retain(20, NOW_US)
+        except SpoolFailed as error:
+            assert "tidied" in str(error), error
+        else:
+            raise AssertionError("nothing failed, so nothing was tested")
+    after = writer.info()
+    assert after.bytes_on_disk < before.bytes_on_disk, (before, after)
+    assert writer.append(b"x", 1, NOW_US) == 21
+with file_size_limit(40_000), open_writer() as writer:
+    assert writer.append(b"x", 1, NOW_US) == 22
 """
 
 
@@ -279,17 +319,16 @@ def test_a_failing_disk_refuses_and_recovers(tmp_path: Path) -> None:
 
 def test_consumed_groups_are_deleted_on_a_disk_that_takes_nothing(tmp_path: Path) -> None:
     """Retention is what makes room, so it needs none: not for folding in a WAL, not for the next segment."""
-    with closing(open_writer(tmp_path, keep_us=0)) as writer:
-        for number in range(20):
-            writer.append(b"x" * 1000, 1, NOW_US + number)
-        before = writer.info()
-        writer._disk_full = True
-        with file_size_limit(1), pytest.raises(SpoolFailed, match="tidied"):
-            writer.retain(20, NOW_US)
-        assert writer.info().bytes_on_disk < before.bytes_on_disk
-        assert writer.append(b"x", 1, NOW_US) == 21
-    with file_size_limit(40_000), closing(open_writer(tmp_path, keep_us=0)) as writer:
-        assert writer.append(b"x", 1, NOW_US) == 22
+    process = subprocess.run(
+        [sys.executable, "-c", TIDY_ON_A_FULL_DISK, str(tmp_path)],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+    assert process.returncode == 0, process.stderr
+    assert [group.seq for group in read_all(tmp_path)][-2:] == [21, 22]
 
 
 @pytest.mark.parametrize("step", ["make_segment", "sync_folder", "open_segment"])
@@ -332,12 +371,181 @@ def test_a_read_only_folder_is_a_typed_error(tmp_path: Path) -> None:
 
 
 def test_a_file_that_is_no_segment_is_a_typed_error(tmp_path: Path) -> None:
-    """Rubbish under the name of a segment is reported by writer and reader, not taken for an empty one."""
+    """Rubbish under the name of the only segment is reported by a reader, not taken for an empty one."""
     (tmp_path / "spool-0000000000000001.db").write_bytes(os.urandom(50_000))
-    with pytest.raises(SpoolFailed):
-        open_writer(tmp_path)
     with closing(SqliteSpoolReader(tmp_path)) as reader, pytest.raises(SpoolFailed):
         reader.read(0)
+
+
+def cut_header(content: bytearray) -> bytes:
+    """A segment whose first page is lost."""
+    return bytes(100) + bytes(content[100:])
+
+
+def cut_middle(content: bytearray) -> bytes:
+    """A segment with rubbish in a page in the middle."""
+    middle = len(content) // 8192 // 2 * 8192
+    return bytes(content[:middle]) + b"\xa5" * 8192 + bytes(content[middle + 8192 :])
+
+
+def cut_end(content: bytearray) -> bytes:
+    """A segment that has lost its second half."""
+    return bytes(content[: len(content) // 2])
+
+
+def cut_all(_content: bytearray) -> bytes:
+    """A segment of which the name is left."""
+    return b""
+
+
+@pytest.fixture(params=[cut_header, cut_middle, cut_end, cut_all])
+def spoil(request: pytest.FixtureRequest) -> Callable[[Path], list[Group]]:
+    """Damages a segment; returns the groups that plain SQL can reach from either end."""
+
+    def damage(path: Path) -> list[Group]:
+        path.write_bytes(request.param(bytearray(path.read_bytes())))
+        copy = path.with_name("copy")
+        copy.write_bytes(path.read_bytes())
+        good: set[Group] = set()
+        for order in ("ASC", "DESC"):
+            with suppress(apsw.Error), closing(apsw.Connection(str(copy))) as connection:
+                for row in connection.execute(f"SELECT seq, at_us, frames, data FROM groups ORDER BY seq {order}"):
+                    good.add(Group._make(row))
+        for leftover in path.parent.glob("copy*"):
+            leftover.unlink()
+        return sorted(good)
+
+    return damage
+
+
+def fill(folder: Path) -> list[Path]:
+    """Groups 1 to 100 of 3 KiB in five segments or more; their paths."""
+    with closing(open_writer(folder, segment_bytes=60_000)) as writer:
+        for number in range(1, 101):
+            writer.append(bytes([number]) * 3000, 1, NOW_US + number)
+    return [segment.path for segment in list_segments(folder)]
+
+
+def read_until_fault(reader: SqliteSpoolReader) -> tuple[list[int], bool]:
+    """Numbers that a reader gives in small portions, and whether it failed at the end."""
+    found: list[int] = []
+    while True:
+        try:
+            groups = reader.read(found[-1] if found else 0, groups_max=7)
+        except SpoolFailed:
+            return found, True
+        if not groups:
+            return found, False
+        found += [group.seq for group in groups]
+
+
+def test_a_reader_passes_a_damaged_old_segment(tmp_path: Path, spoil: Callable[[Path], list[Group]]) -> None:
+    """Everything around the fault and everything in other segments is read, and the fault is told once."""
+    paths = fill(tmp_path)
+    victim, following = (int(path.stem.removeprefix("spool-")) for path in paths[1:3])
+    good = [group.seq for group in spoil(paths[1])]
+
+    with capture_logs() as logs, closing(SqliteSpoolReader(tmp_path)) as reader:
+        found, failed = read_until_fault(reader)
+        assert read_until_fault(reader) == (found, failed)
+
+    assert (found, failed) == ([*range(1, victim), *good, *range(following, 101)], False)
+    assert reader.damaged_count == 1
+    told = [entry for entry in logs if entry["event"] == "spool.segment_damaged"]
+    assert [(entry["segment"], entry["log_level"]) for entry in told] == [(paths[1].name, "error")]
+
+
+def test_a_writer_goes_on_after_a_damaged_newest_segment(tmp_path: Path, spoil: Callable[[Path], list[Group]]) -> None:
+    """The file stays, no number that may have been used in it is used again, and readers get to what follows."""
+    paths = fill(tmp_path)
+    first = int(paths[-1].stem.removeprefix("spool-"))
+    good = [group.seq for group in spoil(paths[-1])]
+    content = paths[-1].read_bytes()
+
+    with capture_logs() as logs, closing(SqliteSpoolReader(tmp_path)) as reader:
+        found, failed = read_until_fault(reader)
+        assert found == [*range(1, first), *good][: len(found)]
+        assert len(found) >= first - 1
+        assert failed, "there may be more in it, and nothing follows yet"
+        with closing(open_writer(tmp_path)) as writer:
+            new = writer.append(b"x", 1, NOW_US)
+            assert new > first + DAMAGE_LEAP
+            assert read_until_fault(reader) == ([*range(1, first), *good, new], False)
+            assert writer.append(b"y", 1, NOW_US) == new + 1
+            assert (writer.damaged_count, reader.damaged_count) == (1, 1)
+    assert [path for path in paths if not path.exists()] == []
+    assert len(paths[-1].read_bytes()) >= len(content)
+    assert len([entry for entry in logs if entry["event"] == "spool.segment_damaged"]) == 2
+    with closing(open_writer(tmp_path)) as writer:
+        assert writer.damaged_count == 0
+        assert writer.append(b"z", 1, NOW_US) == new + 2
+
+
+def test_retention_passes_a_damaged_segment(tmp_path: Path, spoil: Callable[[Path], list[Group]]) -> None:
+    """It is kept as long as what follows it, and stands in the way of nothing."""
+    paths = fill(tmp_path)
+    spoil(paths[1])
+    with closing(open_writer(tmp_path, keep_us=1000)) as writer:
+        writer.retain(100, NOW_US + 500)
+        assert writer.unread_bytes() == 0
+        assert [path for path in paths if not path.exists()] == []
+        writer.retain(30, NOW_US + 10**6)
+        assert paths[1].exists()
+        writer.retain(100, NOW_US + 10**6)
+        assert [path for path in paths[:-1] if path.exists()] == []
+
+
+@pytest.mark.parametrize("error", [apsw.BusyError, apsw.IOError, apsw.CantOpenError, OSError])
+def test_an_error_that_may_pass_is_no_damage(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: type[Exception]
+) -> None:
+    """A reader waits at it and then reads everything; a writer refuses to start and leaves the spool as it is."""
+    paths = fill(tmp_path)
+
+    def fail(path: Path, **more: bool) -> apsw.Connection:
+        if path == paths[place]:
+            raise error("for a while")
+        return open_segment(path, **more)
+
+    for module in ("spool", "spool_reader", "segments"):
+        monkeypatch.setattr(f"jtgate.storage.sqlite.{module}.open_segment", fail)
+    place = 1
+    with closing(SqliteSpoolReader(tmp_path)) as reader:
+        found, failed = read_until_fault(reader)
+        assert failed
+        assert len(found) < 100
+        place = -1
+        with pytest.raises(SpoolFailed, match="for a while"):
+            open_writer(tmp_path)
+        monkeypatch.undo()
+        assert read_until_fault(reader) == (list(range(1, 101)), False)
+        assert reader.damaged_count == 0
+    assert [segment.path for segment in list_segments(tmp_path)] == paths
+
+
+def test_a_failed_append_is_a_typed_error_even_when_nothing_can_be_deleted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A disk that turns read-only right after a change of segment: refused, and taken again when it is back."""
+
+    class BrokenCursor:
+        def execute(self, *_values: object) -> None:
+            raise apsw.IOError("disk I/O error")
+
+    def refuse(_path: Path, *, missing_ok: bool = False) -> None:
+        raise OSError(errno.EROFS, f"read-only {missing_ok}")
+
+    with closing(open_writer(tmp_path)) as writer:
+        writer.append(b"a", 1, NOW_US)
+        writer._go_on()
+        assert writer._current is not None
+        writer._current.cursor = BrokenCursor()  # type: ignore[assignment]
+        monkeypatch.setattr(Path, "unlink", refuse)
+        with pytest.raises(SpoolFailed, match="disk I/O error"):
+            writer.append(b"b", 1, NOW_US)
+        monkeypatch.undo()
+        kept = writer.append(b"c", 1, NOW_US)
+    assert [group.seq for group in read_all(tmp_path)] == [1, kept]
 
 
 def test_a_finished_segment_is_folded_after_a_kill(tmp_path: Path) -> None:

@@ -141,7 +141,7 @@ class Lane:
     frames = cython.declare(cython.longlong, visibility="readonly")
     bytes_in = cython.declare(cython.longlong, visibility="readonly")
     bad_frames = cython.declare(cython.longlong, visibility="readonly")
-    last_us = cython.declare(cython.longlong, visibility="readonly")
+    last_us = cython.declare(cython.longlong, visibility="public")
     last_msg_id = cython.declare(cython.int, visibility="public")
     serial_out = cython.declare(cython.int, visibility="public")
     _owner: Any
@@ -276,8 +276,13 @@ class Lane:
             bytes are used up.
         """
         data: bytes = more
+        start: cython.Py_ssize_t = 0  # first byte of the open stretch
         if self._rest:
-            data = self._rest[self._offset :] + more
+            if more:
+                data = self._rest[self._offset :] + more
+            else:
+                data = self._rest
+                start = self._offset
             self._rest = b""
         self._offset = 0
         end: cython.Py_ssize_t = len(data)
@@ -285,20 +290,19 @@ class Lane:
             self.bytes_in += len(more)
             self.last_us = now_us
         # Worst case: every byte of the read becomes payload, every 15th an answer.
-        batch._reserve(end + RECORD_HEAD_BYTES + 3 * (end // 13 + 2))
-        batch._reserve_out((end // 13 + 2) * ANSWER_BYTES_MAX)
+        batch._reserve(end - start + RECORD_HEAD_BYTES + 3 * ((end - start) // 13 + 2))
+        batch._reserve_out(((end - start) // 13 + 2) * ANSWER_BYTES_MAX)
         # Typed as C pointers when compiled; as plain Python these are the bytes objects themselves.
         source: cython.p_uchar = data
         spool: cython.p_uchar = batch._spool
         out: cython.p_uchar = batch._out
         plain_ids: cython.p_uchar = batch.plain_ids
-        start: cython.Py_ssize_t = 0  # first byte of the open stretch
         base: cython.Py_ssize_t = batch._size  # where this feed's record begins
         at: cython.Py_ssize_t = base + RECORD_HEAD_BYTES  # where the next payload's length goes
         count: cython.Py_ssize_t = 0
         out_size: cython.Py_ssize_t = 0
         event: Any = None
-        i: cython.Py_ssize_t = 0
+        i: cython.Py_ssize_t = start
         while i < end:
             # One pass: copy up to the flag, unescaping and adding up the check byte.
             n: cython.Py_ssize_t = at + 3
@@ -380,8 +384,8 @@ class Lane:
             self._position += held
             self._skipping = True
             return error
-        self._rest = data
-        self._offset = start
+        self._rest = data[start:]  # a copy, lest one byte keeps a whole read in memory
+        self._offset = 0
         return None
 
     @cython.cfunc
@@ -521,7 +525,9 @@ def send_all(answers: list[Any]) -> int:
     size: cython.Py_ssize_t = len(answers)
     while i < size:
         lane: Lane = answers[i]
-        if lane._write is not None:
+        if lane._write is None:
+            failed += 1
+        else:
             try:
                 lane._write(answers[i + 1])
             except (OSError, RuntimeError):

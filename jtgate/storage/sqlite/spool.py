@@ -10,7 +10,7 @@ import fcntl
 import itertools
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,11 +20,14 @@ import structlog
 from jtgate.storage.spool import SpoolFailed, SpoolFull, SpoolInfo
 from jtgate.storage.sqlite.progress import FileSpoolProgress
 from jtgate.storage.sqlite.segments import (
+    DAMAGE,
     LOCK_NAME,
     SPARE_NAME,
     TEMPORARY_SUFFIX,
+    Mark,
     Segment,
     bytes_on_disk,
+    check_whole,
     close_quietly,
     first_mark,
     has_wal,
@@ -52,6 +55,9 @@ PRESSURE = 0.9
 FINISHED_MAX = 2
 #: Numbers left out when files were lost: consumers are ahead of what they publish by a second or two.
 LEAP = 1_000_000
+#: Numbers left out after the first one of a damaged segment: more than a segment ever uses up. It is left for a new one
+#: at the latest after an eighth of the keep time, and a thousand commits a second for a week are 0.6e9.
+DAMAGE_LEAP = 1_000_000_000
 #: How long closing a finished segment waits for readers in it.
 FINISH_BUSY_MS = 100
 
@@ -104,6 +110,8 @@ class SqliteSpoolWriter:
         self._lock_fd = -1
         self.full_count = 0  # appends refused because of the limit
         self.failed_count = 0  # appends refused by the disk
+        self._damaged: set[Segment] = set()  # those told of, as far as they are still there
+        self.damaged_count = 0  # segments found damaged
         try:
             folder.mkdir(parents=True, exist_ok=True)
             self._lock_fd = _lock_folder(folder)
@@ -194,19 +202,53 @@ class SqliteSpoolWriter:
         """Open the newest segment, or make the first one, and read from it where the spool stands."""
         segments = list_segments(self._folder) or [self._make(1)]
         newest = segments[-1]
-        connection = open_segment(newest.path)
-        self._current = _Current(newest, connection, connection.cursor(), 0)
-        first, last = first_mark(connection), last_mark(connection)
-        if first is None or last is None:
-            before = next((mark for segment in segments[-2::-1] if (mark := probe(segment.path, last_mark))), None)
-            self._end_bytes = before.end_bytes if before else 0
-            self._current.begin_bytes = self._end_bytes
-            self._seq = newest.first_seq - 1
+        try:
+            self._current = current = _open_current(newest)
+            check_whole(current.connection)  # readers would wait at the fault for the end of the segment
+            first, last = first_mark(current.connection), last_mark(current.connection)
+        except DAMAGE as error:
+            self._leave_damaged(segments, error)
         else:
-            self._end_bytes = last.end_bytes
-            self._current.begin_bytes, self._current.began_us = first.end_bytes, first.at_us
-            self._seq = last.seq
+            if first is None or last is None:
+                self._end_bytes = current.begin_bytes = self._end_of(segments[:-1])
+                self._seq = newest.first_seq - 1
+            else:
+                self._end_bytes = last.end_bytes
+                current.begin_bytes, current.began_us = first.end_bytes, first.at_us
+                self._seq = last.seq
         self._leap_over_lost_files()
+
+    def _leave_damaged(self, segments: Sequence[Segment], error: Exception) -> None:
+        """Go on after a newest segment that cannot be continued; it stays for readers and for whoever repairs it."""
+        newest = segments[-1]
+        self._note_damage(newest, error)
+        current, self._current = self._current, None
+        if current is not None:
+            close_quietly(current.connection)
+        self._end_bytes = self._end_of(segments[:-1]) + bytes_on_disk(newest.path)
+        self._seq = newest.first_seq + DAMAGE_LEAP
+        self._current = _open_current(self._make(self._seq + 1), self._end_bytes)
+
+    def _end_of(self, segments: Sequence[Segment]) -> int:
+        """Data of the spool up to the end of some segments, the oldest ones."""
+        before = next((mark for segment in reversed(segments) if (mark := self._probe(segment, last_mark))), None)
+        return before.end_bytes if before else 0
+
+    def _probe(self, segment: Segment, look: Callable[..., Mark | None], *values: int) -> Mark | None:
+        """Look into a segment for a moment; None when it is gone, empty or damaged."""
+        try:
+            return probe(segment.path, look, *values)
+        except DAMAGE as error:
+            self._note_damage(segment, error)
+            return None
+
+    def _note_damage(self, segment: Segment, error: Exception) -> None:
+        """Tell once of a damaged segment."""
+        if segment in self._damaged:
+            return
+        self._damaged.add(segment)
+        self.damaged_count += 1
+        log.error("spool.segment_damaged", segment=segment.path.name, error=str(error))
 
     def _leap_over_lost_files(self) -> None:
         """Where consumers are further than the files tell, files were lost: groups below would never be read."""
@@ -265,14 +307,13 @@ class SqliteSpoolWriter:
         first_seq = self._seq + 1
         try:
             segment = self._make(first_seq)
-            connection = open_segment(segment.path)
+            self._current = current = _open_current(segment, self._end_bytes)
         except DISK_ERRORS:
             self._seq = first_seq  # a file of this name may be there
             raise
-        self._current = _Current(segment, connection, connection.cursor(), self._end_bytes)
         while len(self._finished) > FINISHED_MAX:
             _finish(self._finished.pop(0))
-        return self._current
+        return current
 
     def _note_failure(self, error: Exception) -> None:
         """Decide whether the segment can be trusted after a failed append.
@@ -287,16 +328,17 @@ class SqliteSpoolWriter:
         current, self._current = self._current, None
         close_quietly(current.connection)
         if current.began_us is None:
-            remove_files(current.segment.path)  # else every failure would leave an empty file
+            with contextlib.suppress(OSError):  # else every failure would leave an empty file
+                remove_files(current.segment.path)
 
     def _bytes_until(self, seq: int) -> int:
         """Data from the beginning of the spool up to and including group `seq`."""
         segments = list_segments(self._folder)
         for segment in reversed(segments):
-            if segment.first_seq <= seq and (mark := probe(segment.path, last_mark, seq)) is not None:
+            if segment.first_seq <= seq and (mark := self._probe(segment, last_mark, seq)) is not None:
                 return mark.end_bytes
         for segment in segments:  # all up to `seq` is deleted: what is left begins here
-            if (mark := probe(segment.path, first_mark)) is not None:
+            if (mark := self._probe(segment, first_mark)) is not None:
                 return mark.end_bytes
         return self._end_bytes
 
@@ -305,18 +347,33 @@ class SqliteSpoolWriter:
         segments = list_segments(self._folder)
         total = sum(bytes_on_disk(segment.path) for segment in segments)
         freed = deleted = 0
-        for segment, following in itertools.pairwise(segments):
+        for place, (segment, following) in enumerate(itertools.pairwise(segments)):
             if following.first_seq - 1 > consumed_seq:
                 break
             in_the_way = total - freed > self._bytes_max * PRESSURE or (self._disk_full and not freed)
-            mark = None if in_the_way else probe(segment.path, last_mark)
-            if mark is not None and now_us - mark.at_us <= self._keep_us:
+            if not in_the_way and self._is_young(segments[place:], now_us):
                 break
             freed += remove_files(segment.path)
+            self._damaged.discard(segment)
             deleted += 1
         if deleted:
             log.info("spool.segments_deleted", segments=deleted, bytes=freed, consumed_seq=consumed_seq)
         return freed
+
+    def _is_young(self, segments: Sequence[Segment], now_us: int) -> bool:
+        """Whether the first of some segments holds something to be kept; a damaged one is older than what follows."""
+        mark = self._probe(segments[0], last_mark)
+        if mark is None and segments[0] in self._damaged:
+            mark = next((mark for segment in segments[1:] if (mark := self._probe(segment, first_mark))), None)
+            if mark is None:
+                return True
+        return mark is not None and now_us - mark.at_us <= self._keep_us
+
+
+def _open_current(segment: Segment, begin_bytes: int = 0) -> _Current:
+    """Open a segment to append to it."""
+    connection = open_segment(segment.path)
+    return _Current(segment, connection, connection.cursor(), begin_bytes)
 
 
 @contextlib.contextmanager

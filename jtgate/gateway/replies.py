@@ -14,9 +14,6 @@ UNANSWERED = frozenset({0x0001, 0x0104, 0x0107, 0x0201, 0x0500, 0x0608, 0x0700, 
 #: Vendor messages seen in the field; result 0 keeps their senders quiet (§3.1, last paragraph).
 VENDOR_UPLINKS = frozenset({0x0109, 0x0210, 0x0506, 0x1007, 0x1107, 0x1300, 0x2070, 0x6006})
 
-#: Part numbers in one 0x8003: what a BYTE count holds, and for all editions, since more can be asked for later.
-PARTS_ASKED_MAX = 255
-
 
 def is_known_uplink(msg_id: int) -> bool:
     """Whether a terminal may send this id according to a standard or to common practice."""
@@ -71,5 +68,5 @@ def _media_answer(header: Header, body: bytes) -> MediaUploadAnswer | None:
 def missing_parts(missing: Missing, serial: int) -> bytes:
     """0x8003 补传分包请求 in the header form of the parts that came."""
     header = missing.header
-    request = PlatformPartsRequest(first_serial=missing.first_serial, part_numbers=missing.numbers[:PARTS_ASKED_MAX])
+    request = PlatformPartsRequest(first_serial=missing.first_serial, part_numbers=missing.numbers)
     return frame(request, header, serial)

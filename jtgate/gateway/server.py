@@ -108,7 +108,12 @@ class Gateway:
         )
         self._directory.start(now_ms())
         self.hub.announce()
-        await self._listen(loop)
+        try:
+            await self._listen(loop)
+        except ConfigurationError:
+            await self._drain()
+            self._close_files()
+            raise
         self._tasks = [
             asyncio.create_task(_every(TICK_S, self._tick), name="gateway-tick"),
             asyncio.create_task(_every(RETAIN_S, self._retain), name="gateway-retain"),
@@ -187,12 +192,16 @@ class Gateway:
             self._publish(*await self.hub.changes())
         except DirectoryError as error:
             log.warning("gateway.directory_failed", error=str(error))  # it is rebuilt at the next start
-        self._threads.shutdown()
         self.hub.counters.flush()
+        self._close_files()
+        remove_run_file(self._settings.data, GATEWAY)
+
+    def _close_files(self) -> None:
+        """End the threads that write, then close what they wrote to."""
+        self._threads.shutdown()
         self.hub.committer.stop()
         self._spool.close()
         self._directory.close()
-        remove_run_file(self._settings.data, GATEWAY)
 
     async def _drain(self) -> None:
         """Commit and answer what was read, unless the spool refuses or takes too long."""

@@ -65,7 +65,6 @@ class Hub:
         self._forwarders = frozenset(settings.forwarders)
         self._session_ids = itertools.count(now_ms() << _COUNTER_BITS)
         self._gone: list[int] = []
-        self._published_us = 0
         self._sweep_position: Iterator[Link] = iter(())
 
     # Identity and limits.
@@ -200,17 +199,21 @@ class Hub:
 
     # Directory: called from a task of the server, the calls into the directory on a thread.
 
-    async def changes(self) -> tuple[list[LiveSession], list[int]]:
-        """Sessions that changed since the last call, and ids of those that ended; in slices, between answers."""
-        since, self._published_us = self._published_us, now_us()
+    async def changes(self, part: int, parts: int) -> tuple[list[LiveSession], list[int]]:
+        """One part of the sessions, as far as they changed, and ids of those that ended; in slices, between answers.
+
+        Args:
+            part: 0..parts-1, another one with each call.
+            parts: calls in which every session has its turn.
+        """
         changed: list[LiveSession] = []
-        members = list(self._online.values())
+        members = list(itertools.islice(self._online.values(), part, None, parts))
         for start in range(0, len(members), PUBLISH_SLICE):
-            changed.extend(
-                live_session(member)
-                for member in members[start : start + PUBLISH_SLICE]
-                if max(member.link.lane.last_us, member.online_us) >= since and self._is_current(member)
-            )
+            for member in members[start : start + PUBLISH_SLICE]:
+                heard_us = max(member.link.lane.last_us, member.online_us)
+                if heard_us > member.published_us and self._is_current(member):
+                    member.published_us = heard_us
+                    changed.append(live_session(member))
             await asyncio.sleep(0)
         gone, self._gone = self._gone, []
         ended = set(gone)
@@ -219,7 +222,8 @@ class Hub:
     def unpublished(self, gone: list[int]) -> None:
         """The directory did not take the last changes: tell it everything again."""
         self._gone = gone + self._gone
-        self._published_us = 0
+        for member in self._online.values():
+            member.published_us = 0
 
     def _is_current(self, member: Member) -> bool:
         return self._online.get(member.session.terminal) is member

@@ -43,6 +43,7 @@ class Member:
         "last_us",
         "link",
         "online_us",
+        "published_us",
         "session",
         "session_id",
     )
@@ -52,6 +53,7 @@ class Member:
         self.session = session
         self.session_id = session_id
         self.online_us = 0
+        self.published_us = 0
         self.frames = 0
         self.bad_frames = 0
         self.bytes_in = 0

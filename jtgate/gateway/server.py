@@ -41,8 +41,8 @@ LISTEN_BACKLOG = 4096
 
 TICK_S = 1.0
 REQUESTS_S = 0.25
-#: Rounds of REQUESTS_S between two publications of the live sessions.
-PUBLISH_EVERY = 4
+#: Each round a part of the live sessions is published, so that all have their turn once a second.
+PUBLISH_PARTS = 4
 RETAIN_S = 5.0
 #: How long steps 3 and 5 of the shutdown may take, each.
 DRAIN_S = 3.0
@@ -189,7 +189,7 @@ class Gateway:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         try:
-            self._publish(*await self.hub.changes())
+            self._publish(*await self.hub.changes(0, 1))
         except DirectoryError as error:
             log.warning("gateway.directory_failed", error=str(error))  # it is rebuilt at the next start
         self.hub.counters.flush()
@@ -229,7 +229,7 @@ class Gateway:
     async def _exchange(self) -> None:
         """Carry sessions to the directory and requests from it."""
         self._round += 1
-        changed, gone = await self.hub.changes() if self._round % PUBLISH_EVERY == 0 else ([], [])
+        changed, gone = await self.hub.changes(self._round % PUBLISH_PARTS, PUBLISH_PARTS)
         try:
             requests = await self._on_thread(self._publish, changed, gone)
         except DirectoryError:

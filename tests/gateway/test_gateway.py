@@ -307,7 +307,7 @@ def test_garbage_datagrams_do_not_use_up_the_connections(tmp_path: Path) -> None
 
 
 def test_a_flood_of_unusual_frames_does_not_hold_up_the_others(gateway: Running) -> None:
-    """A link that brings only frames for the session takes turns with the rest; the best of three, on a busy machine."""
+    """A link that brings only frames for the session takes turns with the rest (best of three)."""
     flood, other = Terminal(gateway.port), Terminal(gateway.port, "13900000001")
     other.ask(0x0200, LOCATION, 0)
     flood.ask(0x0200, LOCATION, 0)

@@ -92,6 +92,15 @@ class Bench:
         self.committer.batch.add_answer(self.lane, ANSWER)
 
 
+async def until(true: Callable[[], bool]) -> None:
+    """Wait for what the commit thread and the loop do together."""
+    for _ in range(1000):
+        if true():
+            return
+        await asyncio.sleep(0.005)
+    raise AssertionError("it did not happen in time")
+
+
 def run(scenario: Callable[[Bench], Any], *, durable: bool = True) -> None:
     """Run a scenario on a loop of its own."""
 
@@ -134,9 +143,7 @@ def test_ack_received_answers_before_the_commit() -> None:
     async def scenario(bench: Bench) -> None:
         bench.spool.gate.clear()
         bench.put()
-        await asyncio.sleep(0.05)
-
-        assert bench.sink.sent == [ANSWER]
+        await until(lambda: bench.sink.sent == [ANSWER])
 
         bench.spool.gate.set()
         await bench.committer.drain()
@@ -153,7 +160,7 @@ def test_a_refusing_spool_turns_answers_into_failures(error: Exception) -> None:
         bench.spool.errors = [error]
         bench.committer.add_session_record(pack_session(1, 2, "online", {}))
         bench.put()
-        await asyncio.sleep(0.1)
+        await until(lambda: bench.intake.calls == ["pause"])
 
         assert bench.sink.sent == [as_failure(ANSWER)]
         assert bench.counters.refused == {error.code: 1}  # type: ignore[attr-defined]
@@ -162,8 +169,7 @@ def test_a_refusing_spool_turns_answers_into_failures(error: Exception) -> None:
         (group,) = bench.spool.groups
         assert [type(record) for record in unpack(group)] == [SessionRecord]
 
-        await asyncio.sleep(REFUSED_PAUSE_S)
-        assert bench.intake.calls == ["pause", "resume"]
+        await until(lambda: bench.intake.calls == ["pause", "resume"])
         bench.put()
         await bench.committer.drain()
         assert bench.sink.sent[-1] == ANSWER
@@ -178,7 +184,8 @@ def test_a_refusing_spool_is_asked_once_in_a_while() -> None:
     async def scenario(bench: Bench) -> None:
         bench.spool.errors = [SpoolFailed("disk")] * 1000
         bench.committer.add_session_record(pack_session(1, 2, "online", {}))
-        await asyncio.sleep(0.4)
+        await until(lambda: bench.intake.calls == ["pause"])
+        await asyncio.sleep(REFUSED_PAUSE_S / 2)
 
         assert len(bench.spool.errors) == 999
         assert bench.intake.calls == ["pause"]
@@ -194,13 +201,10 @@ def test_an_unforeseen_error_does_not_stop_the_commits() -> None:
     async def scenario(bench: Bench) -> None:
         bench.spool.errors = [OSError("read-only")]
         bench.put()
-        await asyncio.sleep(0.1)
-        assert bench.sink.sent == [as_failure(ANSWER)]
+        await until(lambda: bench.sink.sent == [as_failure(ANSWER)])
 
-        await asyncio.sleep(REFUSED_PAUSE_S)
         bench.put()
-        await asyncio.sleep(0.1)
-        assert bench.sink.sent[-1] == ANSWER
+        await until(lambda: bench.sink.sent[-1] == ANSWER)
 
     run(scenario)
 
@@ -212,7 +216,7 @@ def test_resuming_waits_for_what_was_received_before() -> None:
         called: list[int] = []
         bench.spool.gate.clear()
         bench.put()
-        await asyncio.sleep(0.05)
+        await until(lambda: bench.committer.batch.size == 0)
         bench.put()
         bench.committer.when_committed(lambda: called.append(len(bench.spool.groups)))
         bench.spool.gate.set()

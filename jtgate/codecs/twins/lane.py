@@ -155,7 +155,6 @@ class Lane:
     _after_frame: cython.bint
     _skipping: cython.bint
     _head: bytes
-    _phone_at: cython.Py_ssize_t
     _header_bytes: cython.Py_ssize_t
     _bits: cython.int
     _session_id: cython.ulonglong
@@ -180,7 +179,6 @@ class Lane:
         self._after_frame = False
         self._skipping = False
         self._head = b""
-        self._phone_at = 4
         self._header_bytes = 12
         self._bits = 0
         self._session_id = 0
@@ -197,7 +195,6 @@ class Lane:
         """
         long_header = len(raw_phone) == 10
         self._head = (bytes([protocol_version]) if long_header else b"") + raw_phone
-        self._phone_at = 4
         self._header_bytes = 17 if long_header else 12
         self._bits = 0x4000 if long_header else 0
         self._session_id = session_id

@@ -15,6 +15,7 @@ from jtgate.codecs.framing import Frame, FrameReader, unescape
 from jtgate.codecs.header import BODY_BYTES_MAX, Header, parse_header
 from jtgate.codecs.kinds import shorten
 from jtgate.codecs.parts import Complete, PartBuffer
+from jtgate.codecs.profile import AUTO, Profile
 from jtgate.codecs.registry import body_edition, decode_body
 from jtgate.codecs.tables import Bit, Bits
 from jtgate.codecs.wire import Span
@@ -76,6 +77,7 @@ class Described:
             whole message, the bad stretch as it came.
         position: offset on the wire where the payload begins; None for a whole message.
         error: what is wrong.
+        profile: with which the body was read.
     """
 
     json: dict[str, object]
@@ -84,6 +86,7 @@ class Described:
     payload: bytes
     position: int | None = None
     error: ProtocolError | None = None
+    profile: Profile = AUTO
 
     @property
     def is_whole(self) -> bool:
@@ -100,15 +103,18 @@ class Described:
             term, name = ("分包数据", "part of a message") if self.header.is_part else ("加密消息体", "encrypted body")
             spans.append(Span("part", base, len(self.body), self.body, term, name, shorten(self.body)))
             return spans
-        return spans + [row._replace(offset=row.offset + base) for row in _body_rows(self.header, self.body)]
+        return spans + [
+            row._replace(offset=row.offset + base) for row in _body_rows(self.header, self.body, self.profile)
+        ]
 
 
-def walk_wire(chunks: Iterable[bytes], *, force: Edition | None = None) -> Iterator[Described]:
+def walk_wire(chunks: Iterable[bytes], *, force: Edition | None = None, profile: Profile = AUTO) -> Iterator[Described]:
     """Describe everything in bytes as they go over the wire.
 
     Args:
         chunks: the bytes, flags and escapes included, cut anywhere.
         force: the edition to assume for headers whatever the arithmetic says.
+        profile: how the terminal reads what is open.
 
     Yields:
         Each frame and each bad stretch in order, and after the last missing part of a sub-packaged
@@ -117,22 +123,24 @@ def walk_wire(chunks: Iterable[bytes], *, force: Edition | None = None) -> Itera
     reader = FrameReader()
     parts = PartBuffer(PARTS_BYTES_MAX)
     for chunk in chunks:
-        yield from _walk(reader.feed(chunk), parts, force)
-    yield from _walk(reader.eof(), parts, force)
+        yield from _walk(reader.feed(chunk), parts, force, profile)
+    yield from _walk(reader.eof(), parts, force, profile)
 
 
-def _walk(events: Iterable[Frame | FrameError], parts: PartBuffer, force: Edition | None) -> Iterator[Described]:
+def _walk(
+    events: Iterable[Frame | FrameError], parts: PartBuffer, force: Edition | None, profile: Profile
+) -> Iterator[Described]:
     for event in events:
         if isinstance(event, FrameError):
             yield Described(_wrong(event), None, b"", event.raw, _begin(event), event)
             continue
-        described = open_frame(event.payload, force=force, position=event.position)
+        described = open_frame(event.payload, force=force, position=event.position, profile=profile)
         yield described
         header = described.header
         if header is not None and header.is_part:
             outcome = parts.add(header.terminal, header, described.body, 0.0)
             if isinstance(outcome, Complete):
-                yield open_whole(outcome.header, outcome.body)
+                yield open_whole(outcome.header, outcome.body, profile=profile)
 
 
 def _begin(error: FrameError) -> int:
@@ -144,13 +152,16 @@ def _begin(error: FrameError) -> int:
     return error.offset
 
 
-def open_frame(payload: bytes, *, force: Edition | None = None, position: int = 0) -> Described:
+def open_frame(
+    payload: bytes, *, force: Edition | None = None, position: int = 0, profile: Profile = AUTO
+) -> Described:
     """Describe one frame.
 
     Args:
         payload: header and body, unescaped, without the check byte.
         force: as in `walk_wire`.
         position: offset on the wire, to be kept.
+        profile: as in `walk_wire`.
     """
     try:
         header, body = parse_header(payload, force)
@@ -160,20 +171,21 @@ def open_frame(payload: bytes, *, force: Edition | None = None, position: int = 
     if header.is_part:
         json["body"] = {"part": body.hex()}
         return Described(json, header, body, payload, position)
-    error_ = _fill_body(json, header, body, header.size)
-    return Described(json, header, body, payload, position, error_)
+    error_ = _fill_body(json, header, body, header.size, profile)
+    return Described(json, header, body, payload, position, error_, profile)
 
 
-def open_whole(header: Header, body: bytes) -> Described:
+def open_whole(header: Header, body: bytes, *, profile: Profile = AUTO) -> Described:
     """Describe a message joined from its parts.
 
     Args:
         header: of part 1; packet_no becomes null and body_length that of the whole.
         body: all parts joined; offsets of errors count in it.
+        profile: as in `walk_wire`.
     """
     json = _empty(header)
     json["header"] = {**header.as_json(), "packet_no": None, "body_length": len(body)}
-    return Described(json, header, body, body, None, _fill_body(json, header, body, 0))
+    return Described(json, header, body, body, None, _fill_body(json, header, body, 0, profile), profile)
 
 
 def describe_frame(payload: bytes, *, force: Edition | None = None) -> dict[str, object]:
@@ -201,10 +213,10 @@ def _header_rows(data: bytes, header: Header) -> list[Span]:
     return spans
 
 
-def _body_rows(header: Header, body: bytes) -> list[Span]:
+def _body_rows(header: Header, body: bytes, profile: Profile) -> list[Span]:
     spans: list[Span] = []
     try:
-        decode_body(header.msg_id, body, header.edition, [], spans)
+        decode_body(header.msg_id, body, header.edition, [], spans, profile)
     except BodyError:
         return spans
     if not spans and body:
@@ -241,7 +253,9 @@ def _empty(header: Header) -> dict[str, object]:
     }
 
 
-def _fill_body(json: dict[str, object], header: Header, body: bytes, offset: int) -> ProtocolError | None:
+def _fill_body(
+    json: dict[str, object], header: Header, body: bytes, offset: int, profile: Profile
+) -> ProtocolError | None:
     """Fill in body, edition, deviations and error; `offset` is added to that of an error."""
     deviations = list(header.deviations)
     json["deviations"] = deviations
@@ -249,16 +263,13 @@ def _fill_body(json: dict[str, object], header: Header, body: bytes, offset: int
         deviations.append(dev.BODY_ENCRYPTED)
         json["body"] = {"raw": body.hex()}
         return None
-    if body_edition(header.msg_id, body, header.edition) is Edition.V2011:
+    if body_edition(header.msg_id, body, header.edition, profile) is Edition.V2011:
         json["edition"] = str(Edition.V2011)
     try:
-        json["body"] = decode_body(header.msg_id, body, header.edition, deviations).to_json()
+        json["body"] = decode_body(header.msg_id, body, header.edition, deviations, profile=profile).to_json()
     except BodyError as error:
         error.offset += offset
         json["error"] = error.as_json()
         json["body"] = {"raw": body.hex()}
         return error
     return None
-
-
-#: The name by which other rooms know `describe_frame`.

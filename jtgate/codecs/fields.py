@@ -174,6 +174,22 @@ def dword(
     return _number(4, term, scale, table, signed, no_data, as_hex, options)
 
 
+def qword(
+    term: str,
+    *,
+    table: Table | Callable[[Any], Table] | None = None,
+    as_hex: bool = False,
+    **options: Any,
+) -> Any:
+    """64 bits; options as FieldSpec."""
+    return _number(8, term, None, table, False, None, as_hex, options)
+
+
+def of_kind(term: str, kind: Kind, **options: Any) -> Any:
+    """A field of a kind that has no word of its own, because one message only has it."""
+    return _declare(term, kind, **options)
+
+
 def count_of(items: str, width: int | ByEdition[int], term: str, *, wrong: str | None = None, **options: Any) -> Any:
     """The number of elements of a list that follows.
 
@@ -215,9 +231,11 @@ def string(term: str, *, prefix: int | ByEdition[int] = 0, plate: bool = False, 
     return _declare(term, Counted(prefix, Text(None, plate=plate)), **options)
 
 
-def raw(term: str, width: int | ByEdition[int] | None = None, **options: Any) -> Any:
-    """Bytes: a fixed number, or to the end of the body."""
-    return _declare(term, Raw(width), **options)
+def raw(
+    term: str, width: int | ByEdition[int] | None = None, *, prefix: int | ByEdition[int] = 0, **options: Any
+) -> Any:
+    """Bytes: a fixed number, as many as a length of `prefix` bytes says, or to the end of the body."""
+    return _declare(term, Counted(prefix, Raw(width)) if prefix else Raw(width), **options)
 
 
 def bcd(term: str, width: int, **options: Any) -> Any:

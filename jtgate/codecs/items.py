@@ -11,6 +11,7 @@ from jtgate.codecs import deviations as dev
 from jtgate.codecs.declare import Structure, TlvItem, try_whole
 from jtgate.codecs.edition import ALL_EDITIONS, Edition
 from jtgate.codecs.kinds import shorten
+from jtgate.codecs.profile import Dialect
 from jtgate.codecs.wire import Scope, Span
 
 C = TypeVar("C", bound="type[Structure]")
@@ -24,10 +25,12 @@ class ItemForm(NamedTuple):
     term: str
     cls: type[Structure]
     editions: tuple[Edition, ...]
+    dialects: tuple[Dialect, ...]
+    fits: Callable[[bytes], bool] | None
 
 
-#: Known items by id, filled by `@item`.
-ITEMS: dict[int, ItemForm] = {}
+#: Known forms of items by id, in the order in which they are tried; filled by `@item`.
+ITEMS: dict[int, tuple[ItemForm, ...]] = {}
 
 
 def item(
@@ -39,8 +42,10 @@ def item(
     editions: tuple[Edition, ...] = ALL_EDITIONS,
     trailing: str = dev.BODY_TRAILING_BYTES,
     layouts: Mapping[Edition, tuple[str, ...]] | None = None,
+    dialects: tuple[Dialect, ...] = (),
+    fits: Callable[[bytes], bool] | None = None,
 ) -> Callable[[C], C]:
-    """Declare the value of an additional item.
+    """Declare a form of the value of an additional item; an id may have several.
 
     Args:
         item_id: 附加信息ID, 1..255.
@@ -50,13 +55,18 @@ def item(
         editions: of JT/T 808 that list it; it is decoded in all.
         trailing: deviation for surplus bytes; without one an item with surplus bytes is not decoded.
         layouts: as in `declare.structure`.
+        dialects: the form is tried for terminals of these only, and before the forms of everybody.
+        fits: further condition on the bytes. With `dialects` it decides for terminals whose dialect is auto;
+            without it such terminals never have the form.
     """
 
     def decorate(cls: C) -> C:
         made = declare.structure(clause=clause, trailing=trailing, layouts=layouts)(cls)
-        if item_id in ITEMS:
-            raise TypeError(f"item 0x{item_id:02x} is declared twice")
-        ITEMS[item_id] = ItemForm(item_id, name, term, made, editions)
+        form = ItemForm(item_id, name, term, made, editions, dialects, fits)
+        others = ITEMS.get(item_id, ())
+        if not dialects and any(not other.dialects for other in others):
+            raise TypeError(f"item 0x{item_id:02x} is declared twice for everybody")
+        ITEMS[item_id] = (form, *others) if dialects else (*others, form)
         return made
 
     return decorate
@@ -82,36 +92,58 @@ class LocationItem(TlvItem):
     @property
     def name(self) -> str:
         """Name of the item, "" when the id is unknown."""
-        return self.names(self.id)[0]
+        return self.own_names()[0]
 
     @classmethod
     def names(cls, item_id: int) -> tuple[str, str, str]:
-        """Snake-case name, Chinese term and English name of an id."""
-        form = ITEMS.get(item_id)
-        return (form.name, form.term, form.name.replace("_", " ")) if form else ("", "", "")
+        """Snake-case name, Chinese term and English name of an id, as most terminals use it."""
+        forms = ITEMS.get(item_id)
+        return _names(forms[-1]) if forms else ("", "", "")
+
+    def own_names(self) -> tuple[str, str, str]:
+        """The names of the form that was found; those of the id without one."""
+        for form in ITEMS.get(self.id, ()):
+            if type(self.value) is form.cls:
+                return _names(form)
+        return self.names(self.id)
 
     @classmethod
     def read(cls, item_id: int, raw: bytes, at: int, scope: Scope) -> Self:
         """Make an item of received bytes; a form that does not fit leaves the value None."""
         run = scope.run
-        form = ITEMS.get(item_id)
+        forms = [form for form in ITEMS.get(item_id, ()) if _applies(form, raw, run.profile.dialect)]
         value: Any = None
-        if form is not None:
+        for form in forms:
             value = try_whole(form.cls, raw, at, scope)
-            if value is None:
-                run.note(dev.ITEM_LENGTH_UNKNOWN)
+            if value is not None:
+                break
+        if value is None and forms:
+            run.note(dev.ITEM_LENGTH_UNKNOWN)
         if value is None and run.spans is not None:
             with run.inside("raw"):
-                term, english = (form.term, form.name.replace("_", " ")) if form else ("未知附加信息", "unknown item")
+                _, term, english = cls.names(item_id) if forms else ("", "未知附加信息", "unknown item")
                 run.spans.append(Span(run.where(), run.base + at, len(raw), raw, term, english, shorten(raw)))
         return cls(item_id, raw, value)
+
+
+def _names(form: ItemForm) -> tuple[str, str, str]:
+    return form.name, form.term, form.name.replace("_", " ")
+
+
+def _applies(form: ItemForm, raw: bytes, dialect: Dialect) -> bool:
+    """Whether a form may be what a terminal of this dialect sent."""
+    if form.dialects and dialect is not Dialect.AUTO:
+        return dialect in form.dialects
+    if form.fits is not None:
+        return form.fits(raw)
+    return not form.dialects
 
 
 _ID_OF: dict[type[Structure], int] = {}
 
 
 def _find_id(cls: type[Structure]) -> int:
-    for form in ITEMS.values():
+    for form in (form for forms in ITEMS.values() for form in forms):
         if issubclass(cls, form.cls):
             _ID_OF[cls] = form.id
             return form.id

@@ -100,6 +100,14 @@ class Kind:
         """The value for JSON."""
         return value
 
+    def from_json(self, value: object) -> Any:
+        """The value for encoding, from what `json` gives or a person would type; the inverse of `json`.
+
+        Raises:
+            ValueError: it is no value of this kind.
+        """
+        return value
+
     def meaning(self, value: Any, owner: object, edition: Edition) -> str:
         """What a code or bits mean; `owner` is the structure the field belongs to."""
         return ""

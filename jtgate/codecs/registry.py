@@ -8,6 +8,7 @@ from jtgate.codecs.catalogue import CATALOGUE, MessageName, message_name
 from jtgate.codecs.declare import MESSAGES, Message
 from jtgate.codecs.edition import ALL_EDITIONS, Edition
 from jtgate.codecs.errors import ProtocolError
+from jtgate.codecs.profile import AUTO, Profile
 from jtgate.codecs.wire import Span
 
 __all__ = [
@@ -44,20 +45,28 @@ def is_known(msg_id: int) -> bool:
     return msg_id in CATALOGUE
 
 
-def body_edition(msg_id: int, body: bytes, edition: Edition) -> Edition:
+def body_edition(msg_id: int, body: bytes, edition: Edition, profile: Profile = AUTO) -> Edition:
     """The edition whose layout a body has (§2.4): 2011 and 2013 share a header, and some terminals mix.
 
     Args:
         msg_id: 消息ID.
         body: the whole body.
         edition: what the header says.
+        profile: of the terminal; it may name the edition.
     """
+    if profile.forced_edition is not None:
+        return profile.forced_edition
     cls = MESSAGES.get(msg_id)
     return edition if cls is None else cls.layout_edition(body, edition)
 
 
 def decode_body(
-    msg_id: int, body: bytes, edition: Edition, deviations: list[str], spans: list[Span] | None = None
+    msg_id: int,
+    body: bytes,
+    edition: Edition,
+    deviations: list[str],
+    spans: list[Span] | None = None,
+    profile: Profile = AUTO,
 ) -> Message | UnknownMessage:
     """Decode a body.
 
@@ -67,6 +76,7 @@ def decode_body(
         edition: what the header says; the layout is detected from the body.
         deviations: receives the names of what was tolerated, see `deviations.DEVIATIONS`.
         spans: receives the rows of the annotated view.
+        profile: how this kind of terminal reads what is open.
 
     Raises:
         BodyError: the body does not have the structure of its id; offsets count in the body.
@@ -74,23 +84,23 @@ def decode_body(
     cls = MESSAGES.get(msg_id)
     if cls is None:
         return UnknownMessage(msg_id, body)
-    layout = cls.layout_edition(body, edition)
+    layout = body_edition(msg_id, body, edition, profile)
     if (layout is Edition.V2019) != (edition is Edition.V2019):
         deviations.append(dev.BODY_NEW_LAYOUT if layout is Edition.V2019 else dev.BODY_OLD_LAYOUT)
     try:
-        return cls.decode(body, layout, deviations, spans)
+        return cls.decode(body, layout, deviations, spans, profile=profile)
     except ProtocolError as error:
         error.msg_id = msg_id
         raise
 
 
-def encode_body(message: Message | UnknownMessage, edition: Edition) -> bytes:
+def encode_body(message: Message | UnknownMessage, edition: Edition, profile: Profile = AUTO) -> bytes:
     """Encode a body in the layout of one edition.
 
     Raises:
         EncodeError: a value does not fit, is missing, or belongs to another edition.
     """
-    return message.raw if isinstance(message, UnknownMessage) else message.encode(edition)
+    return message.raw if isinstance(message, UnknownMessage) else message.encode(edition, profile)
 
 
 #: Fewest bytes of a body, over all editions, for messages a terminal sends: a shorter one gets result 2.

@@ -21,7 +21,9 @@ from jtgate.codecs.fields import (
     dword_latitude,
     dword_longitude,
     nested,
+    of_kind,
     one_of,
+    qword,
     raw,
     repeat,
     string,
@@ -30,6 +32,7 @@ from jtgate.codecs.fields import (
     word_temperature,
 )
 from jtgate.codecs.kinds import Number, shorten
+from jtgate.codecs.profile import AUTO, Profile
 from jtgate.codecs.wire import Guarded, Run, Scope, Span, Wire, build_bytes, parse_inside
 
 
@@ -54,6 +57,8 @@ from jtgate.codecs.wire import Guarded, Run, Scope, Span, Wire, build_bytes, par
         one_of,
         repeat,
         tlv,
+        qword,
+        of_kind,
     ),
 )
 class _Declared:
@@ -122,6 +127,7 @@ class Structure(_Declared):
         deviations: list[str] | None = None,
         spans: list[Span] | None = None,
         base: int = 0,
+        profile: Profile = AUTO,
     ) -> Self:
         """Read a whole body in the layout of one edition.
 
@@ -131,11 +137,12 @@ class Structure(_Declared):
             deviations: receives the names of what was tolerated.
             spans: receives the rows of the annotated view.
             base: offset added to every offset.
+            profile: how this kind of terminal reads what is open.
 
         Raises:
             BodyError: the bytes do not have this structure.
         """
-        run = Run(edition, [] if deviations is None else deviations, spans, base)
+        run = Run(edition, [] if deviations is None else deviations, spans, base, profile=profile)
         return cls.parse_whole(body, 0, edition, Scope(run, {}))
 
     @classmethod
@@ -153,13 +160,13 @@ class Structure(_Declared):
                 run.spans.append(Span(run.where(), at, len(rest), rest, "多余字节", "trailing bytes", shorten(rest)))
         return dataclasses.replace(value, trailing=rest)
 
-    def encode(self, edition: Edition = Edition.V2013) -> bytes:
+    def encode(self, edition: Edition = Edition.V2013, profile: Profile = AUTO) -> bytes:
         """Write the body in the layout of one edition.
 
         Raises:
             EncodeError: a value does not fit, is missing, or belongs to another edition.
         """
-        return self.build_whole(edition, Scope(Run(edition), {}))
+        return self.build_whole(edition, Scope(Run(edition, profile=profile), {}))
 
     def build_whole(self, edition: Edition, scope: Scope) -> bytes:
         """Write all fields and the trailing bytes."""
@@ -315,9 +322,13 @@ class TlvItem:
         """Make an item of received bytes that stand at `at` of the stream now read."""
         raise NotImplementedError
 
+    def own_names(self) -> tuple[str, str, str]:
+        """The names of this item, where they depend on its value."""
+        return self.names(self.id)
+
     def to_json(self) -> dict[str, object]:
         """The item as a JSON object."""
-        name, term, _ = self.names(self.id)
+        name, term, _ = self.own_names()
         value = self.value.to_json() if isinstance(self.value, Structure) else self.value
         fields: dict[str, object] = {
             "id": f"0x{self.id:0{2 * self.ID_BYTES}x}",

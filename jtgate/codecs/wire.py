@@ -16,6 +16,7 @@ import construct
 
 from jtgate.codecs.edition import Edition
 from jtgate.codecs.errors import EncodeError, OutOfRange, ProtocolError, Truncated
+from jtgate.codecs.profile import AUTO, Profile
 
 
 class Span(NamedTuple):
@@ -56,6 +57,7 @@ class Run:
         spans: rows of the annotated view, None when nobody wants them.
         base: offset in the body of the stream now read.
         path: names of the fields now open.
+        profile: readings of the terminal where the standard leaves a choice.
     """
 
     edition: Edition
@@ -63,6 +65,7 @@ class Run:
     spans: list[Span] | None = None
     base: int = 0
     path: list[str] = field(default_factory=list)
+    profile: Profile = AUTO
 
     def note(self, deviation: str | None) -> None:
         """Record a deviation, once per message."""

@@ -50,7 +50,7 @@ _LONGITUDE: Final = _COLUMN["longitude"]
 _SPEED: Final = _COLUMN["speed_kmh"]
 
 #: Alarm items 0x64–0x67 and 0x70.
-ALARM_ITEMS: Final = {f"0x{item_id:02x}": ITEMS[item_id].cls for item_id in (0x64, 0x65, 0x66, 0x67, 0x70)}
+ALARM_ITEMS: Final = {f"0x{item_id:02x}": ITEMS[item_id][-1].cls for item_id in (0x64, 0x65, 0x66, 0x67, 0x70)}
 #: 标志状态 of an alarm item; anything else is an alarm without duration as well.
 _PHASES: Final = {1: START, 2: END}
 _SOUTH: Final = 1 << 2

@@ -1,7 +1,9 @@
 """Hypothesis strategies made from declarations: every message, item and group in every edition."""
 
+import importlib
 from collections.abc import Callable
 from datetime import UTC, date, datetime
+from pathlib import Path
 from typing import Any
 
 from hypothesis import strategies as st
@@ -85,7 +87,7 @@ def groups(kind: Kind, edition: Edition) -> SearchStrategy[Any]:
     if isinstance(kind, Repeat):
         low, high = (kind.counted_by,) * 2 if isinstance(kind.counted_by, int) else (0, 4)
         return st.lists(values(kind.element, edition), min_size=low, max_size=high).map(tuple)
-    raise NotImplementedError(type(kind))
+    return KINDS[type(kind)](kind, edition)
 
 
 def tlv_items(item: type[TlvItem]) -> SearchStrategy[TlvItem]:
@@ -93,18 +95,20 @@ def tlv_items(item: type[TlvItem]) -> SearchStrategy[TlvItem]:
     if item is Parameter:
         ids = st.sampled_from(sorted(PARAMETERS)) | st.integers(0, 0xFFFF)
         return st.builds(Parameter, ids, st.binary(max_size=30))
-    known = st.sampled_from(sorted(ITEMS)).flatmap(lambda item_id: structures(ITEMS[item_id].cls, Edition.V2013))
+    forms = [form.cls for forms in ITEMS.values() for form in forms if form.fits is None and not form.dialects]
+    known = st.sampled_from(forms).flatmap(lambda form: structures(form, Edition.V2013))
     anything = st.builds(LocationItem, st.integers(0, 255), st.binary(max_size=40))
     return known.map(LocationItem.of) | anything
 
 
 def structures(cls: type[Structure], edition: Edition) -> SearchStrategy[Any]:
     """Every value of a structure that can be written in an edition."""
-    return _SPECIAL.get(cls, _declared)(cls, edition)
+    return SPECIAL.get(cls, declared)(cls, edition)
 
 
 @st.composite
-def _declared(draw: st.DrawFn, cls: type[Structure], edition: Edition) -> Structure:
+def declared(draw: st.DrawFn, cls: type[Structure], edition: Edition) -> Structure:
+    """A structure as its declaration says, field by field."""
     fields: dict[str, Any] = {}
     missing = False
     for spec in cls.LAYOUTS[edition]:
@@ -144,7 +148,7 @@ def _location(draw: st.DrawFn, cls: type[Structure], edition: Edition) -> Struct
 @st.composite
 def _media(draw: st.DrawFn, cls: type[Structure], edition: Edition) -> Structure:
     """Without a location the data has to begin with the magic number of its format, or to be short."""
-    one = draw(_declared(cls, edition))
+    one = draw(declared(cls, edition))
     fields = {spec.name: getattr(one, spec.name) for spec in cls.SPECS}
     if edition is not Edition.V2011 and draw(st.booleans()):
         fields["location"] = None
@@ -168,14 +172,14 @@ def _custom(draw: st.DrawFn, cls: type[Structure], edition: Edition) -> Structur
 @st.composite
 def _tpms(draw: st.DrawFn, cls: type[Structure], edition: Edition) -> Structure:
     """All tyres of one width; reserved bytes are zero, so that the length decides the form."""
-    one = draw(_declared(cls, edition))
+    one = draw(declared(cls, edition))
     fields = {spec.name: getattr(one, spec.name) for spec in cls.SPECS if spec.counts is None}
     form = draw(st.sampled_from(list(ALARM_NUMBERS.values())))
     number = draw(structures(form, edition))
     known = {spec.name: getattr(number, spec.name) for spec in form.SPECS}
     fields["alarm_number"] = form(**{**known, "reserved": bytes(len(number.reserved))})
     tyre = draw(st.sampled_from([TyreAlarm, WideTyreAlarm]))
-    fields["tyres"] = tuple(draw(st.lists(_declared(tyre, edition), max_size=3)))
+    fields["tyres"] = tuple(draw(st.lists(declared(tyre, edition), max_size=3)))
     return cls(**fields)
 
 
@@ -184,7 +188,11 @@ def _undecoded(cls: type[Structure], edition: Edition) -> SearchStrategy[Any]:
     return st.builds(cls, data=st.binary(max_size=27))
 
 
-_SPECIAL: dict[type[Structure], Callable[[Any, Edition], SearchStrategy[Any]]] = {
+#: Kinds that one family of messages has to itself.
+KINDS: dict[type[Kind], Callable[[Any, Edition], SearchStrategy[Any]]] = {}
+
+#: Structures whose fields depend on each other in ways the declaration does not say.
+SPECIAL: dict[type[Structure], Callable[[Any, Edition], SearchStrategy[Any]]] = {
     LocationBase: _location,
     LocationReport: _location,
     MediaUpload: _media,
@@ -192,3 +200,7 @@ _SPECIAL: dict[type[Structure], Callable[[Any, Edition], SearchStrategy[Any]]] =
     TpmsAlarm: _tpms,
     UndecodedReport: _undecoded,
 }
+
+# Each family adds its own kinds and structures in a file of its own.
+for _family in sorted(Path(__file__).parent.glob("strategies_*.py")):
+    importlib.import_module(_family.stem)

@@ -11,7 +11,7 @@ from jtgate.codecs.describe import describe_wire
 from jtgate.codecs.edition import ALL_EDITIONS, Edition
 from jtgate.codecs.items import ITEMS, LocationItem
 from jtgate.codecs.jsatl12.items import ALARM_NUMBERS, AdasAlarm, AlarmNumber, TpmsAlarm, WideTyreAlarm
-from jtgate.codecs.jsatl12.tables import ADAS_TYPES, BSD_TYPES, DSM_TYPES, HARSH_DRIVING_TYPES, TYRE_ALARMS, Dialect
+from jtgate.codecs.jsatl12.tables import ADAS_TYPES, BSD_TYPES, DSM_TYPES, HARSH_DRIVING_TYPES, TYRE_ALARMS
 from jtgate.codecs.jt808 import LocationReport, SetParameters
 from jtgate.codecs.jt808.additional import Mileage
 from jtgate.codecs.jt808.parameters import PARAMETER_ROWS, Parameter
@@ -24,6 +24,7 @@ from jtgate.codecs.jt808.tables import (
     acknowledged_alarms,
 )
 from jtgate.codecs.jt1078.items import VIDEO_ALARMS
+from jtgate.codecs.profile import Dialect
 from jtgate.codecs.wire import Span
 
 BASE = bytes.fromhex("00000000000000030260d36106ee98e100320064000a250314151000")
@@ -49,8 +50,8 @@ def test_known_item_ids_are_those_of_the_standards() -> None:
     of_1078 = {0x14, 0x15, 0x16, 0x17, 0x18}
     of_jsatl12 = {0x64, 0x65, 0x66, 0x67, 0x70}
     assert set(ITEMS) == of_808 | of_1078 | of_jsatl12
-    assert {i for i, form in ITEMS.items() if form.editions == ALL_EDITIONS} == {1, 2, 3, 0x11, 0x12, 0x13}
-    assert {i for i, form in ITEMS.items() if form.editions == (Edition.V2019,)} == {0x05, 0x06}
+    assert {i for i, forms in ITEMS.items() if forms[-1].editions == ALL_EDITIONS} == {1, 2, 3, 0x11, 0x12, 0x13}
+    assert {i for i, forms in ITEMS.items() if forms[-1].editions == (Edition.V2019,)} == {0x05, 0x06}
 
 
 def test_alarm_flags_per_edition() -> None:
@@ -148,7 +149,7 @@ def test_item_decode_undoes_encode(item_id: int) -> None:
     """Every value of every item comes back, and the item it is put into carries it."""
 
     @settings(max_examples=25, deadline=None)
-    @given(structures(ITEMS[item_id].cls, Edition.V2013))
+    @given(structures(ITEMS[item_id][-1].cls, Edition.V2013))
     def check(value: Any) -> None:
         item = LocationItem.of(value)
         assert item.id == item_id

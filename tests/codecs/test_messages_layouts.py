@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from jtgate.codecs import deviations as dev
-from jtgate.codecs.catalogue import CATALOGUE
+from jtgate.codecs.catalogue import ACTIVE_SAFETY, CATALOGUE, DRIVER_IDENTITY, JT808, JT1078
 from jtgate.codecs.edition import ALL_EDITIONS, Edition
 from jtgate.codecs.errors import BodyError, EncodeError, Truncated
 from jtgate.codecs.jt808 import (
@@ -458,17 +458,26 @@ def test_names_of_the_catalogue() -> None:
     assert message_name(0x0F42)[1:3] == ("unknown", "未知消息")
     assert is_known(0x8606)
     assert not is_known(0x8609)
-    assert message_class(0x8606) is None
-    up, down = (sum(row.upward == way for row in CATALOGUE.values()) for way in (True, False))
-    assert (up, down) == (39, 59)
+    assert message_class(0x8609) is None
+
+
+@pytest.mark.parametrize(
+    ("standard", "up", "down"),
+    [(JT808, 31, 42), (JT1078, 4, 15), (ACTIVE_SAFETY, 4, 2), (DRIVER_IDENTITY, 4, 5)],
+)
+def test_every_id_of_a_standard_is_in_the_catalogue(standard: str, up: int, down: int) -> None:
+    """As many ids per direction as the tables of the standard have."""
+    ways = [row.upward for row in CATALOGUE.values() if row.standard == standard]
+    assert (ways.count(True), ways.count(False)) == (up, down)
 
 
 def test_minimum_lengths() -> None:
     """Derived from the declarations: the shortest layout of any edition."""
-    assert BODY_BYTES_MIN == {
+    least = {
         0x0001: 5, 0x0002: 0, 0x0003: 0, 0x0004: 0, 0x0005: 3, 0x0100: 25, 0x0102: 0, 0x0104: 3, 0x0200: 28,
         0x0201: 28, 0x0702: 7, 0x0704: 3, 0x0800: 8, 0x0801: 8, 0x0900: 1,
     }  # fmt: skip
+    assert {msg_id: BODY_BYTES_MIN[msg_id] for msg_id in least} == least
 
 
 def test_register_lengths_of_each_edition() -> None:

@@ -35,8 +35,8 @@ from jtgate.codecs.jsatl12.tables import (
     ROAD_SIGNS,
     TYRE_ALARMS,
     VEHICLE_STATUS,
-    Dialect,
 )
+from jtgate.codecs.profile import Dialect
 from jtgate.codecs.tables import Choices
 from jtgate.codecs.timebase import WireTime
 from jtgate.codecs.wire import Scope

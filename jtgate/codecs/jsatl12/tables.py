@@ -1,18 +1,7 @@
 """Tables of T/JSATL 12 and its relatives (active-safety §1.3–§1.8), alarm types by dialect as data."""
 
-from enum import StrEnum
-
+from jtgate.codecs.profile import Dialect
 from jtgate.codecs.tables import Bit, Bits, Choices
-
-
-class Dialect(StrEnum):
-    """A provincial variant; `DB32` also stands for Sichuan and Chongqing, which share its codes."""
-
-    SU = "su"  # 苏标 T/JSATL 12-2017
-    DB32 = "db32"  # DB32/T 3610.3, 川标, 渝标
-    GD = "gd"  # 粤标 T/GDRTA 002-2020
-    HN = "hn"  # 湘标
-
 
 #: 标志状态 (§1.4).
 FLAG_STATES = Choices((0, "不可用", "instant"), (1, "开始", "start"), (2, "结束", "end"))

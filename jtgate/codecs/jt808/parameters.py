@@ -1,9 +1,11 @@
 """Terminal parameters 终端参数 (JT/T 808 §6): the table, and items of 0x8103 and 0x0104."""
 
 from collections.abc import Callable
-from typing import ClassVar, NamedTuple, Self
+from typing import ClassVar, NamedTuple, Self, TypeVar
 
-from jtgate.codecs.declare import TlvItem
+from jtgate.codecs import declare
+from jtgate.codecs import deviations as dev
+from jtgate.codecs.declare import Structure, TlvItem, try_whole
 from jtgate.codecs.edition import ALL_EDITIONS, ONLY_2019, SINCE_2013, Edition
 from jtgate.codecs.kinds import shorten
 from jtgate.codecs.tables import Bit, Bits
@@ -156,13 +158,49 @@ GNSS_MODES = Bits(
     Bit(0, "GPS", "GPS"), Bit(1, "北斗", "BeiDou"), Bit(2, "GLONASS", "GLONASS"), Bit(3, "Galileo", "Galileo")
 )
 
+#: Parameters from 0x0111 on are like 0x0110, each for another CAN id.
+_CAN_ID = 0x0110
 _LAST_CAN_ID = 0x01FF
 
 
+def _base_id(parameter_id: int) -> int:
+    return _CAN_ID if _CAN_ID < parameter_id <= _LAST_CAN_ID else parameter_id
+
+
 def _row(parameter_id: int) -> ParameterRow | None:
-    if 0x0110 < parameter_id <= _LAST_CAN_ID:
-        return PARAMETERS[0x0110]._replace(id=parameter_id)
-    return PARAMETERS.get(parameter_id)
+    row = PARAMETERS.get(_base_id(parameter_id))
+    return row._replace(id=parameter_id) if row is not None and row.id != parameter_id else row
+
+
+C = TypeVar("C", bound="type[Structure]")
+
+#: Forms of the values that are blocks, by parameter id, in the order in which they are tried; filled by `@block`.
+BLOCKS: dict[int, tuple[type[Structure], ...]] = {}
+
+
+def block(parameter_id: int, *, clause: str, trailing: str = dev.BODY_TRAILING_BYTES) -> Callable[[C], C]:
+    """Declare a form of a parameter whose value is a block or a word made of several things.
+
+    An id may have several forms; the first that reads the value to its last byte is taken, so they differ in
+    length or say by their own fields what they are not.
+
+    Args:
+        parameter_id: 参数ID.
+        clause: where it is defined.
+        trailing: as in `declare.structure`.
+    """
+
+    def decorate(cls: C) -> C:
+        made = declare.structure(clause=clause, trailing=trailing)(cls)
+        BLOCKS[parameter_id] = (*BLOCKS.get(parameter_id, ()), made)
+        return made
+
+    return decorate
+
+
+def blocks_of(parameter_id: int) -> tuple[type[Structure], ...]:
+    """Forms of the value of a parameter; () when it is a number or text."""
+    return BLOCKS.get(_base_id(parameter_id), ())
 
 
 class Parameter(TlvItem):
@@ -174,13 +212,15 @@ class Parameter(TlvItem):
     ID_TERM: ClassVar[str] = "参数ID"
 
     @classmethod
-    def of(cls, parameter_id: int, value: int | str | bytes) -> "Parameter":
-        """The item of a parameter; integers take the width of its type, text is GBK.
+    def of(cls, parameter_id: int, value: int | str | bytes | Structure) -> "Parameter":
+        """The item of a parameter; integers take the width of its type, text is GBK, blocks encode themselves.
 
         Raises:
             KeyError: an integer for a parameter that is not in the table.
             OverflowError: the integer does not fit its type.
         """
+        if isinstance(value, Structure):
+            return cls(parameter_id, value.encode(), value)
         if isinstance(value, bytes):
             data = value
         elif isinstance(value, str):
@@ -199,6 +239,10 @@ class Parameter(TlvItem):
     def read(cls, item_id: int, raw: bytes, at: int, scope: Scope) -> Self:
         """Make an item of received bytes."""
         row = _row(item_id)
+        for form in blocks_of(item_id):
+            structure = try_whole(form, raw, at, scope)
+            if structure is not None:
+                return cls(item_id, raw, structure)
         value = _decode(row, raw)
         run = scope.run
         if run.spans is not None:

@@ -48,7 +48,7 @@ from jtgate.codecs.fields import (
     word_temperature,
 )
 from jtgate.codecs.groups import Repeat, Tlv
-from jtgate.codecs.presence import REST, BytesLeft, LookAhead, Presence, When, WhenPresent, when
+from jtgate.codecs.presence import REST, ByField, BytesLeft, LookAhead, Presence, WhenPresent, unless, when
 from jtgate.codecs.structures import Message, Structure, TlvItem, try_whole
 
 __all__ = [
@@ -83,6 +83,7 @@ __all__ = [
     "structure",
     "tlv",
     "try_whole",
+    "unless",
     "when",
     "word",
     "word_temperature",
@@ -120,10 +121,11 @@ def structure(
                 spec.name = field.name
                 specs.append(spec)
         made.SPECS = tuple(specs)
+        editions = {spec.name: spec.editions for spec in specs}
         made.COUNTS = tuple(
             (spec.name, spec.counts, spec.always)
             for spec in specs
-            if spec.counts is not None and spec.editions == ALL_EDITIONS
+            if spec.counts is not None and spec.editions == editions.get(spec.counts)
         )
         made.CLAUSE = clause
         made.TRAILING_DEVIATION = trailing
@@ -226,7 +228,7 @@ def _check_layout(where: str, layout: tuple[FieldSpec, ...], edition: Edition) -
     before: set[str] = set()
     for index, spec in enumerate(layout):
         presence = spec.presence_in(edition)
-        if isinstance(presence, When | WhenPresent) and presence.field not in before:
+        if isinstance(presence, ByField | WhenPresent) and presence.field not in before:
             raise TypeError(f"{where}: {spec.name} depends on {presence.field}, which does not come before it")
         if spec.counts is not None and spec.counts not in {later.name for later in layout[index + 1 :]}:
             raise TypeError(f"{where}: {spec.name} counts {spec.counts}, which does not come after it")

@@ -4,9 +4,8 @@ A frame that is wrong is described too: the same object with `error` filled in.
 """
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from jtgate.codecs import deviations as dev
 from jtgate.codecs.catalogue import message_name
 from jtgate.codecs.declare import Structure, bcd, byte, structure, word
 from jtgate.codecs.edition import Edition
@@ -14,6 +13,7 @@ from jtgate.codecs.errors import BodyError, ChecksumError, EscapeError, FrameErr
 from jtgate.codecs.framing import Frame, FrameReader, unescape
 from jtgate.codecs.header import BODY_BYTES_MAX, Header, parse_header
 from jtgate.codecs.kinds import shorten
+from jtgate.codecs.opening import Opener, plain_body
 from jtgate.codecs.parts import Complete, PartBuffer
 from jtgate.codecs.profile import AUTO, Profile
 from jtgate.codecs.registry import body_edition, decode_body
@@ -73,11 +73,12 @@ class Described:
             body that is encrypted, unknown or wrong has {"raw": hex}.
         header: None when it could not be read.
         body: empty without a header.
-        payload: the bytes that offsets in the error count in: header and body of a frame, the body of a
-            whole message, the bad stretch as it came.
+        payload: the bytes that offsets in the error count in: header and body of a frame (decrypted if that
+            was done), the body of a whole message, the bad stretch as it came.
         position: offset on the wire where the payload begins; None for a whole message.
         error: what is wrong.
         profile: with which the body was read.
+        encrypted: nobody could open the body.
     """
 
     json: dict[str, object]
@@ -87,6 +88,7 @@ class Described:
     position: int | None = None
     error: ProtocolError | None = None
     profile: Profile = AUTO
+    encrypted: bool = False
 
     @property
     def is_whole(self) -> bool:
@@ -99,8 +101,9 @@ class Described:
             return []
         spans = [] if self.is_whole else _header_rows(self.payload[: self.header.size], self.header)
         base = 0 if self.is_whole else self.header.size
-        if not self.is_whole and (self.header.is_part or self.header.encryption):
-            term, name = ("分包数据", "part of a message") if self.header.is_part else ("加密消息体", "encrypted body")
+        is_part = self.header.is_part and not self.is_whole
+        if is_part or self.encrypted:
+            term, name = ("分包数据", "part of a message") if is_part else ("加密消息体", "encrypted body")
             spans.append(Span("part", base, len(self.body), self.body, term, name, shorten(self.body)))
             return spans
         return spans + [
@@ -108,39 +111,54 @@ class Described:
         ]
 
 
-def walk_wire(chunks: Iterable[bytes], *, force: Edition | None = None, profile: Profile = AUTO) -> Iterator[Described]:
+def walk_wire(
+    chunks: Iterable[bytes], *, force: Edition | None = None, profile: Profile = AUTO, opener: Opener | None = None
+) -> Iterator[Described]:
     """Describe everything in bytes as they go over the wire.
 
     Args:
         chunks: the bytes, flags and escapes included, cut anywhere.
-        force: the edition to assume for headers whatever the arithmetic says.
+        force: the edition to assume for headers whatever the arithmetic says; without it that of the profile.
         profile: how the terminal reads what is open.
+        opener: decrypts bodies.
 
     Yields:
         Each frame and each bad stretch in order, and after the last missing part of a sub-packaged
         message also the whole.
     """
-    reader = FrameReader()
+    force = force or profile.forced_edition
+    reader = FrameReader(any_checksum=profile.bad_checksum == "accept")
     parts = PartBuffer(PARTS_BYTES_MAX)
     for chunk in chunks:
-        yield from _walk(reader.feed(chunk), parts, force, profile)
-    yield from _walk(reader.eof(), parts, force, profile)
+        yield from _walk(reader.feed(chunk), parts, force, profile, opener)
+    yield from _walk(reader.eof(), parts, force, profile, opener)
 
 
 def _walk(
-    events: Iterable[Frame | FrameError], parts: PartBuffer, force: Edition | None, profile: Profile
+    events: Iterable[Frame | FrameError],
+    parts: PartBuffer,
+    force: Edition | None,
+    profile: Profile,
+    opener: Opener | None,
 ) -> Iterator[Described]:
     for event in events:
         if isinstance(event, FrameError):
             yield Described(_wrong(event), None, b"", event.raw, _begin(event), event)
             continue
-        described = open_frame(event.payload, force=force, position=event.position, profile=profile)
+        described = open_frame(
+            event.payload,
+            force=force,
+            position=event.position,
+            profile=profile,
+            opener=opener,
+            tolerated=event.deviation,
+        )
         yield described
         header = described.header
         if header is not None and header.is_part:
             outcome = parts.add(header.terminal, header, described.body, 0.0)
             if isinstance(outcome, Complete):
-                yield open_whole(outcome.header, outcome.body, profile=profile)
+                yield open_whole(outcome.header, outcome.body, profile=profile, opener=opener)
 
 
 def _begin(error: FrameError) -> int:
@@ -153,7 +171,13 @@ def _begin(error: FrameError) -> int:
 
 
 def open_frame(
-    payload: bytes, *, force: Edition | None = None, position: int = 0, profile: Profile = AUTO
+    payload: bytes,
+    *,
+    force: Edition | None = None,
+    position: int = 0,
+    profile: Profile = AUTO,
+    opener: Opener | None = None,
+    tolerated: str | None = None,
 ) -> Described:
     """Describe one frame.
 
@@ -162,30 +186,42 @@ def open_frame(
         force: as in `walk_wire`.
         position: offset on the wire, to be kept.
         profile: as in `walk_wire`.
+        opener: as in `walk_wire`.
+        tolerated: deviation found when the frame was cut out of the stream.
     """
     try:
         header, body = parse_header(payload, force)
     except ProtocolError as error:
         return Described(_wrong(error), None, b"", payload, position, error)
+    if tolerated is not None:
+        header = replace(header, deviations=(tolerated, *header.deviations))
     json = _empty(header)
     if header.is_part:
         json["body"] = {"part": body.hex()}
         return Described(json, header, body, payload, position)
-    error_ = _fill_body(json, header, body, header.size, profile)
-    return Described(json, header, body, payload, position, error_, profile)
+    plain, deviation = plain_body(header, body, profile, opener)
+    if plain is not None and plain is not body:
+        payload = payload[: header.size] + plain
+    error_ = _fill_body(json, header, body, plain, deviation, header.size, profile)
+    body = body if plain is None else plain
+    return Described(json, header, body, payload, position, error_, profile, plain is None)
 
 
-def open_whole(header: Header, body: bytes, *, profile: Profile = AUTO) -> Described:
+def open_whole(header: Header, body: bytes, *, profile: Profile = AUTO, opener: Opener | None = None) -> Described:
     """Describe a message joined from its parts.
 
     Args:
         header: of part 1; packet_no becomes null and body_length that of the whole.
         body: all parts joined; offsets of errors count in it.
         profile: as in `walk_wire`.
+        opener: as in `walk_wire`; what is encrypted part by part or as a whole is opened at once.
     """
     json = _empty(header)
     json["header"] = {**header.as_json(), "packet_no": None, "body_length": len(body)}
-    return Described(json, header, body, body, None, _fill_body(json, header, body, 0, profile), profile)
+    plain, deviation = plain_body(header, body, profile, opener)
+    error = _fill_body(json, header, body, plain, deviation, 0, profile)
+    body = body if plain is None else plain
+    return Described(json, header, body, body, None, error, profile, plain is None)
 
 
 def describe_frame(payload: bytes, *, force: Edition | None = None) -> dict[str, object]:
@@ -254,14 +290,22 @@ def _empty(header: Header) -> dict[str, object]:
 
 
 def _fill_body(
-    json: dict[str, object], header: Header, body: bytes, offset: int, profile: Profile
+    json: dict[str, object],
+    header: Header,
+    received: bytes,
+    body: bytes | None,
+    deviation: str | None,
+    offset: int,
+    profile: Profile,
 ) -> ProtocolError | None:
-    """Fill in body, edition, deviations and error; `offset` is added to that of an error."""
-    deviations = list(header.deviations)
+    """Fill in body, edition, deviations and error; `body` and `deviation` are what `plain_body` gave.
+
+    `offset` is added to that of an error.
+    """
+    deviations = [*header.deviations, *([] if deviation is None else [deviation])]
     json["deviations"] = deviations
-    if header.encryption:
-        deviations.append(dev.BODY_ENCRYPTED)
-        json["body"] = {"raw": body.hex()}
+    if body is None:
+        json["body"] = {"raw": received.hex()}
         return None
     if body_edition(header.msg_id, body, header.edition, profile) is Edition.V2011:
         json["edition"] = str(Edition.V2011)

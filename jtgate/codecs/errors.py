@@ -8,9 +8,15 @@
     │   ├── FrameTooLong          no closing flag within the limit
     │   └── StrayBytes            bytes outside of any frame
     ├── HeaderError           the frame is whole, its header makes no sense
-    └── BodyError             the header is fine, the body is not
-        ├── Truncated             the body ends before the field does
-        └── OutOfRange            a value the field cannot hold
+    ├── BodyError             the header is fine, the body is not
+    │   ├── Truncated             the body ends before the field does
+    │   ├── OutOfRange            a value the field cannot hold
+    │   └── EncryptionError       an encrypted body that our key does not open
+    └── BadPacket             a stretch of a JT/T 1078 stream that is no packet
+        ├── PacketStray           no packet begins where one should
+        ├── PacketUndefined       a data type or sub-packet mark that the standard does not have
+        ├── PacketCut             another packet begins inside
+        └── PacketTruncated       the stream ends inside
 
     EncodeError               our own code asked for something that cannot be sent
 
@@ -18,6 +24,8 @@ A decoder raises nothing but ProtocolError for any bytes whatever; anything else
 a bug of ours. Unknown ids are not errors: they are kept as raw bytes.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import ClassVar
 
 
@@ -125,5 +133,68 @@ class OutOfRange(BodyError):
     code = "body.out_of_range"
 
 
+class BadPacket(ProtocolError):
+    """Bytes of a JT/T 1078 stream that are no packet; `offset` counts from the start of the stream."""
+
+    code = "packet"
+
+
+class PacketStray(BadPacket):
+    """No packet begins where one should."""
+
+    code = "packet.stray"
+
+
+class PacketUndefined(BadPacket):
+    """A packet with a data type or a sub-packet mark that the standard does not have."""
+
+    code = "packet.undefined"
+
+
+class PacketCut(BadPacket):
+    """A packet that does not end where it says, and another begins inside."""
+
+    code = "packet.cut"
+
+
+class PacketTruncated(BadPacket):
+    """A packet that does not end before the stream, or the datagram, does."""
+
+    code = "packet.truncated"
+
+
+class EncryptionError(BodyError):
+    """An encrypted body that our key does not open."""
+
+    code = "body.encryption"
+
+
 class EncodeError(ValueError):
-    """A message of ours that cannot be put on the wire; a bug of the caller, not of the peer."""
+    """A message of ours that cannot be put on the wire; a mistake of the caller, not of the peer.
+
+    Args:
+        message: one sentence for a person.
+        field: dotted path of the field to blame, "" when it is not one or the sentence names it.
+    """
+
+    def __init__(self, message: str, field: str = "") -> None:
+        super().__init__(f"{field}: {message}" if field else message)
+        self.message = message
+        self.field = field
+
+
+@contextmanager
+def in_field(name: str) -> Iterator[None]:
+    """Put the name of a field (or "[n]" of an element) before the path of whatever value inside is wrong.
+
+    Raises:
+        EncodeError: for every ValueError inside.
+    """
+    try:
+        yield
+    except EncodeError as error:
+        inner = error.field
+        between = "." if inner and not inner.startswith("[") else ""
+        raise EncodeError(error.message, f"{name}{between}{inner}") from error
+    except ValueError as error:
+        raise EncodeError(str(error), name) from error

@@ -4,22 +4,10 @@ import dataclasses
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from jtgate.codecs.coordinates import Coordinate
 from jtgate.codecs.edition import ALL_EDITIONS, Edition
 from jtgate.codecs.groups import Counted, Nested, OneOf, Repeat, Tlv
-from jtgate.codecs.kinds import (
-    Bcd,
-    ByEdition,
-    Coordinate,
-    Date,
-    Kind,
-    Number,
-    Raw,
-    SignMagnitude,
-    Table,
-    Text,
-    Time,
-    in_edition,
-)
+from jtgate.codecs.kinds import Bcd, ByEdition, Date, Kind, Number, Raw, SignMagnitude, Table, Text, Time, in_edition
 from jtgate.codecs.presence import Presence
 from jtgate.codecs.text import Pad
 from jtgate.codecs.wire import Scope
@@ -71,7 +59,7 @@ class FieldSpec:
     editions: tuple[Edition, ...] = ALL_EDITIONS
     presence: Presence | ByEdition[Presence | None] | None = None
     counts: str | None = None
-    wrong_count: str | None = None
+    wrong_count: str | ByEdition[str | None] | None = None
     en: str = ""
     clause: str = ""
     name: str = ""
@@ -85,6 +73,14 @@ class FieldSpec:
     def presence_in(self, edition: Edition) -> Presence | None:
         """The condition in one edition."""
         return in_edition(self.presence, edition)
+
+    def possible(self, edition: Edition) -> str:
+        """What values can be written, with their unit."""
+        return f"{self.kind.possible(edition)} {self.unit}".strip() if self.kind.possible(edition) else ""
+
+    def wrong_count_in(self, edition: Edition) -> str | None:
+        """The deviation of a wrong count in one edition."""
+        return in_edition(self.wrong_count, edition)
 
     @property
     def always(self) -> bool:
@@ -112,7 +108,7 @@ def _declare(
     en: str = "",
     clause: str = "",
     counts: str | None = None,
-    wrong: str | None = None,
+    wrong: str | ByEdition[str | None] | None = None,
 ) -> Any:
     spec = FieldSpec(term, kind, unit, valid, editions, present, counts, wrong, en, clause)
     return dataclasses.field(default=default, metadata={"spec": spec})
@@ -190,7 +186,14 @@ def of_kind(term: str, kind: Kind, **options: Any) -> Any:
     return _declare(term, kind, **options)
 
 
-def count_of(items: str, width: int | ByEdition[int], term: str, *, wrong: str | None = None, **options: Any) -> Any:
+def count_of(
+    items: str,
+    width: int | ByEdition[int],
+    term: str,
+    *,
+    wrong: str | ByEdition[str | None] | None = None,
+    **options: Any,
+) -> Any:
     """The number of elements of a list that follows.
 
     Left out when a message is made, it becomes the length of the list. A received count that is wrong

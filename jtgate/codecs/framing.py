@@ -40,15 +40,19 @@ FRAME_BYTES_MAX = 4096
 PAYLOAD_BYTES_MIN = 13
 
 
+DEV_BAD_CHECKSUM = "frame.bad_checksum"  # from a terminal that is known for it
+
+
 class Frame(NamedTuple):
-    """One frame whose check byte is right.
+    """One frame whose check byte is right, or forgiven.
 
     `payload` is header and body, unescaped, without the check byte; `position` is the offset in
-    the stream of the first byte after the opening flag.
+    the stream of the first byte after the opening flag; `deviation` names what was tolerated.
     """
 
     payload: bytes
     position: int
+    deviation: str | None = None
 
 
 def check_byte(data: bytes) -> int:
@@ -128,16 +132,24 @@ def open_segment(segment: bytes, position: int, *, after_frame: bool) -> Frame |
     )
 
 
+def despite_checksum(error: ChecksumError) -> Frame:
+    """The frame that a wrong check byte spoiled, for a terminal that never has it right (§11 item 9)."""
+    data, _ = unescape(error.raw)
+    return Frame(data[:-1], error.offset - len(error.raw) + 1, DEV_BAD_CHECKSUM)
+
+
 class FrameReader:
     """Splits one byte stream into frames.
 
     Args:
         frame_bytes_max: longest stretch of escaped bytes between two flags; a longer one is
             reported once as FrameTooLong and skipped up to the next flag.
+        any_checksum: take frames with a wrong check byte as well, see `Profile.bad_checksum`.
     """
 
-    def __init__(self, frame_bytes_max: int = FRAME_BYTES_MAX) -> None:
+    def __init__(self, frame_bytes_max: int = FRAME_BYTES_MAX, *, any_checksum: bool = False) -> None:
         self._limit = frame_bytes_max
+        self._any_checksum = any_checksum
         self._pending = bytearray()
         self._position = 0  # stream offset of _pending[0]
         self._in_frame = False  # a flag has been seen and nothing but data since
@@ -190,7 +202,9 @@ class FrameReader:
             segment = bytes(self._pending)
             if self._in_frame:
                 event = open_segment(segment, self._position, after_frame=self._after_frame)
-                good = isinstance(event, Frame)
+                if self._any_checksum and isinstance(event, ChecksumError):
+                    event = despite_checksum(event)
+                good = isinstance(event, Frame) and event.deviation is None
             else:
                 event = StrayBytes("bytes before the first flag", offset=self._position, raw=segment)
             events.append(event)

@@ -1,15 +1,19 @@
 """Kinds of fields that are made of others: text with a length, nested structures, lists, items with ids."""
 # ruff: noqa: ARG002, D102  the methods of a kind are told by kinds.Kind; not every kind depends on the edition
 
-from collections.abc import Callable
+import dataclasses
+import re
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import nullcontext
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 import construct
 
+from jtgate.codecs import deviations as dev
+from jtgate.codecs import jsonvalues
 from jtgate.codecs.edition import Edition
-from jtgate.codecs.errors import BodyError, Truncated
+from jtgate.codecs.errors import BodyError, EncodeError, Truncated, in_field
 from jtgate.codecs.kinds import ByEdition, Kind, in_edition
 from jtgate.codecs.wire import (
     Guarded,
@@ -26,6 +30,12 @@ from jtgate.codecs.wire import (
 
 if TYPE_CHECKING:
     from jtgate.codecs.declare import Structure, TlvItem
+
+
+#: Name of an integer type by its bytes.
+_LENGTH_TYPES = {1: "BYTE", 2: "WORD", 4: "DWORD"}
+
+_INTEGERS = {width: integer(width) for width in _LENGTH_TYPES}
 
 
 class Counted(Kind):
@@ -62,6 +72,18 @@ class Counted(Kind):
 
     def json(self, value: Any) -> object:
         return self.inner.json(value)
+
+    def from_json(self, value: object) -> Any:
+        return self.inner.from_json(value)
+
+    def wire_type(self, edition: Edition) -> str:
+        prefix = in_edition(self.prefix, edition)
+        inner = self.inner.wire_type(edition)
+        return f"{_LENGTH_TYPES[prefix]} length, {inner}" if prefix else inner
+
+    def possible(self, edition: Edition) -> str:
+        prefix = in_edition(self.prefix, edition)
+        return f"at most {(1 << 8 * prefix) - 1} bytes" if prefix else self.inner.possible(edition)
 
 
 class _CountedCon(Wire):
@@ -111,6 +133,12 @@ class Nested(Kind):
     def json(self, value: "Structure") -> object:
         return value.to_json()
 
+    def from_json(self, value: object) -> "Structure":
+        return self.cls.from_json(value)
+
+    def wire_type(self, edition: Edition) -> str:
+        return self.cls.__name__
+
 
 class OneOf(Kind):
     """One of several forms of a structure, told apart by the bytes that are left.
@@ -143,7 +171,68 @@ class OneOf(Kind):
         return min(form.min_bytes(edition) for form in self.forms)
 
     def json(self, value: "Structure") -> object:
-        return value.to_json()
+        """The fields; `form` names the form where they would be taken for those of another."""
+        fields = value.to_json()
+        form = type(value)
+        rivals = [other for other in self.forms[: self.forms.index(form)] if _have_same_fields(form, other)]
+        return {FORM: form_name(form), **fields} if any(_takes(rival, fields) for rival in rivals) else fields
+
+    def from_json(self, value: object) -> "Structure":
+        """The form that `form` names; without it the first one that has the fields and can be written."""
+        return from_first(self.forms, value)
+
+    def wire_type(self, edition: Edition) -> str:
+        return " or ".join(form.__name__ for form in self.forms)
+
+
+#: Key that names the form of a structure that has several.
+FORM = "form"
+
+
+def form_name(form: "type[Structure]") -> str:
+    """Name of a form: that of its class, lower case with underscores."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", form.__name__).lower()
+
+
+def from_first(forms: "Iterable[type[Structure]]", value: object) -> "Structure":
+    """A structure from JSON: of the form it names, else of the first that takes it and can be written.
+
+    Raises:
+        EncodeError: none takes it; the error is that of the form that shares most fields with it.
+    """
+    candidates = list(forms)
+    if isinstance(value, Mapping) and FORM in value:
+        name, value = value[FORM], {key: item for key, item in value.items() if key != FORM}
+        candidates = [form for form in candidates if form_name(form) == name]
+        if not candidates:
+            raise EncodeError(f"{name!r} is not one of {', '.join(form_name(form) for form in forms)}", FORM)
+    names = set(value) if isinstance(value, Mapping) else set()
+    # The sort is stable: of forms with the same fields the first declared comes first.
+    candidates.sort(key=lambda form: len(names.symmetric_difference(spec.name for spec in form.SPECS)))
+    errors: list[ValueError] = []
+    taken: list[Structure] = []
+    for form in candidates:
+        try:
+            taken.append(form.from_json(value))
+            taken[-1].encode()
+            return taken[-1]
+        except ValueError as error:
+            errors.append(error)
+    if taken:  # what is wrong with it is said when the message is written
+        return taken[0]
+    raise errors[0] if errors else EncodeError("there is no form to write")
+
+
+def _have_same_fields(one: "type[Structure]", other: "type[Structure]") -> bool:
+    return {spec.name for spec in one.SPECS} == {spec.name for spec in other.SPECS}
+
+
+def _takes(form: "type[Structure]", fields: object) -> bool:
+    try:
+        form.from_json(fields).encode()
+    except ValueError:
+        return False
+    return True
 
 
 class _OneOfCon(Wire):
@@ -200,6 +289,18 @@ class Repeat(Kind):
 
     def json(self, value: tuple[Any, ...]) -> object:
         return [self.element.json(item) for item in value]
+
+    def from_json(self, value: object) -> tuple[Any, ...]:
+        """A list; of plain values also as text with commas between."""
+        found = []
+        for index, item in enumerate(jsonvalues.elements(value)):
+            with in_field(f"[{index}]"):
+                found.append(self.element.from_json(item))
+        return tuple(found)
+
+    def wire_type(self, edition: Edition) -> str:
+        number = f"{self.counted_by} × " if isinstance(self.counted_by, int) else "list of "
+        return number + self.element.wire_type(edition)
 
 
 class _RepeatCon(Wire):
@@ -269,6 +370,12 @@ class Sized(Kind):
     def json(self, value: "Structure") -> object:
         return value.to_json()
 
+    def from_json(self, value: object) -> "Structure":
+        return from_first((self.cls, self.fallback), value)
+
+    def wire_type(self, edition: Edition) -> str:
+        return f"{_LENGTH_TYPES[self.prefix]} length, {self.cls.__name__}"
+
 
 class _SizedCon(Wire):
     def __init__(self, kind: Sized, edition: Edition) -> None:
@@ -323,44 +430,65 @@ class Tlv(Kind):
     def json(self, value: "tuple[TlvItem, ...]") -> object:
         return [item.to_json() for item in value]
 
+    def from_json(self, value: object) -> "tuple[TlvItem, ...]":
+        found = []
+        for index, item in enumerate(jsonvalues.elements(value)):
+            with in_field(f"[{index}]"):
+                found.append(self.item.from_json(item))
+        return tuple(found)
+
+    def wire_type(self, edition: Edition) -> str:
+        id_type, length = _LENGTH_TYPES[self.item.ID_BYTES], _LENGTH_TYPES[self.item.LENGTH_BYTES]
+        return f"list of {id_type} id, {length} length, value"
+
 
 class _TlvCon(Wire):
     def __init__(self, item: "type[TlvItem]") -> None:
         super().__init__()
         self.item = item
-        self.id = integer(item.ID_BYTES)
-        self.length = integer(item.LENGTH_BYTES)
-        self.head_bytes = item.ID_BYTES + item.LENGTH_BYTES
+        self.widths: tuple[int, int] = (item.ID_BYTES, item.LENGTH_BYTES)
 
     def read(self, stream: BytesIO, scope: Scope) -> "tuple[TlvItem, ...]":
         items: list[TlvItem] = []
-        while remaining(stream) >= self.head_bytes:
+        begin = stream.tell()
+        widths = self.item.widths(scope.run.profile)
+        one_too_long = self.item.one_too_long(peek(stream)) if widths == self.widths else frozenset()
+        id_con, length_con = (_INTEGERS[width] for width in widths)
+        while remaining(stream) >= sum(widths):
             start = stream.tell()
-            item_id: int = parse(self.id, stream, scope)
-            length: int = parse(self.length, stream, scope)
+            item_id: int = parse(id_con, stream, scope)
+            announced: int = parse(length_con, stream, scope)
+            length = announced - (start - begin in one_too_long)
             if length > remaining(stream):
                 stream.seek(start)
                 break
             with scope.run.inside(f"[{len(items)}]"):
                 if scope.run.spans is not None:
-                    self._annotate(stream, start, scope)
+                    self._annotate(stream, start, scope, widths)
                 at = stream.tell()
-                items.append(self.item.read(item_id, stream.read(length), at, scope))
+                item = self.item.read(item_id, stream.read(length), at, scope)
+            if length != announced:
+                scope.run.note(dev.ITEM_ONE_BYTE_MORE)
+                item = dataclasses.replace(item, announced=announced)
+            items.append(item)
         return tuple(items)
 
-    def _annotate(self, stream: BytesIO, start: int, scope: Scope) -> None:
+    def _annotate(self, stream: BytesIO, start: int, scope: Scope, widths: tuple[int, int]) -> None:
         """Rows for id and length: read them once more, each with its place."""
         stream.seek(start)
-        item_id = parse(self.id, stream, scope)
+        item_id = parse(_INTEGERS[widths[0]], stream, scope)
         _, term, english = self.item.names(item_id)
         with scope.run.inside("id"):
-            shown = f"0x{item_id:0{2 * self.item.ID_BYTES}x}"
+            shown = f"0x{item_id:0{2 * widths[0]}x}"
             meaning = f"{term} {english}".strip()
             scope.run.span(stream, start, self.item.ID_TERM, "id", value=shown, meaning=meaning)
-        _read_length(self.length, stream, scope)
+        _read_length(_INTEGERS[widths[1]], stream, scope)
 
     def write(self, value: "tuple[TlvItem, ...]", stream: BytesIO, scope: Scope) -> None:
-        for item in value:
-            build(self.id, item.id, stream, scope)
-            build(self.length, len(item.raw), stream, scope)
-            stream.write(item.raw)
+        id_con, length_con = (_INTEGERS[width] for width in self.item.widths(scope.run.profile))
+        for index, item in enumerate(value):
+            with scope.run.inside(f"[{index}]"):
+                data = item.payload(scope)
+            build(id_con, item.id, stream, scope)
+            build(length_con, len(data) if item.announced is None else item.announced, stream, scope)
+            stream.write(data)

@@ -74,7 +74,9 @@ class Header:
         return self.packet_total is not None and self.packet_total != 1
 
     def as_json(self) -> dict[str, object]:
-        """The `header` object of a decoded message."""
+        """The `header` object of a decoded message; `protocol_version` only when it is not the usual 1."""
+        is_usual = self.edition is not Edition.V2019 or self.protocol_version == 1
+        version = {} if is_usual else {"protocol_version": self.protocol_version}
         return {
             "msg_id": f"0x{self.msg_id:04x}",
             "phone": self.phone,
@@ -83,6 +85,7 @@ class Header:
             "packet_total": self.packet_total,
             "packet_no": self.packet_no,
             "body_length": self.body_length,
+            **version,
         }
 
 
@@ -205,6 +208,8 @@ def encode_frames(
     edition: Edition,
     protocol_version: int = 1,
     part_bytes: int = PART_BYTES,
+    same_serial: bool = False,
+    encryption: int = 0,
 ) -> list[bytes]:
     """Put a body on the wire: one frame, or as many parts with rising serials as it needs (§8.2).
 
@@ -216,13 +221,21 @@ def encode_frames(
         edition: decides the header.
         protocol_version: version byte of the 2019 header.
         part_bytes: body bytes per part, 1..1023; a body no longer than this is not split.
+        same_serial: every part goes out with `serial`, see `Profile.part_serials` (§13 item 30).
+        encryption: the three bits 数据加密方式, when `body` is encrypted already.
 
     Returns:
         Complete frames with flags.
     """
     if len(body) <= part_bytes:
         head = build_header(
-            msg_id, len(body), phone=phone, serial=serial & 0xFFFF, edition=edition, protocol_version=protocol_version
+            msg_id,
+            len(body),
+            phone=phone,
+            serial=serial & 0xFFFF,
+            edition=edition,
+            protocol_version=protocol_version,
+            encryption=encryption,
         )
         return [wrap(head + body)]
     pieces = [body[i : i + part_bytes] for i in range(0, len(body), part_bytes)]
@@ -234,9 +247,10 @@ def encode_frames(
                 msg_id,
                 len(piece),
                 phone=phone,
-                serial=(serial + number) & 0xFFFF,
+                serial=(serial if same_serial else serial + number) & 0xFFFF,
                 edition=edition,
                 protocol_version=protocol_version,
+                encryption=encryption,
                 packet_total=len(pieces),
                 packet_no=number + 1,
             )

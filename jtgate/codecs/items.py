@@ -10,8 +10,11 @@ from jtgate.codecs import declare
 from jtgate.codecs import deviations as dev
 from jtgate.codecs.declare import Structure, TlvItem, try_whole
 from jtgate.codecs.edition import ALL_EDITIONS, Edition
+from jtgate.codecs.errors import EncodeError, in_field
+from jtgate.codecs.groups import from_first
 from jtgate.codecs.kinds import shorten
-from jtgate.codecs.profile import Dialect
+from jtgate.codecs.profile import Dialect, Profile
+from jtgate.codecs.tables import is_called, nearest
 from jtgate.codecs.wire import Scope, Span
 
 C = TypeVar("C", bound="type[Structure]")
@@ -72,6 +75,20 @@ def item(
     return decorate
 
 
+#: Item id -> its lengths, where some senders announce one byte more than they send; filled by `one_byte_more`.
+ONE_BYTE_MORE: dict[int, frozenset[int]] = {}
+
+
+def one_byte_more(item_id: int, lengths: frozenset[int]) -> None:
+    """Tolerate an item whose length says one byte more than it has.
+
+    Args:
+        item_id: 附加信息ID.
+        lengths: the right ones.
+    """
+    ONE_BYTE_MORE[item_id] = lengths
+
+
 class LocationItem(TlvItem):
     """One additional item 附加信息项: id, bytes, and their meaning if the form is known."""
 
@@ -88,6 +105,12 @@ class LocationItem(TlvItem):
             KeyError: its class is no item.
         """
         return cls(_ID_OF[type(value)] if type(value) in _ID_OF else _find_id(type(value)), value.encode(), value)
+
+    @classmethod
+    def widths(cls, profile: Profile) -> tuple[int, int]:
+        """One byte each, unless the profile says otherwise (§4.6, §11 item 29)."""
+        id_bytes, length_bytes = map(int, profile.item_shape.split("+"))
+        return id_bytes, length_bytes
 
     @property
     def name(self) -> str:
@@ -108,6 +131,38 @@ class LocationItem(TlvItem):
         return self.names(self.id)
 
     @classmethod
+    def one_too_long(cls, data: bytes) -> frozenset[int]:
+        """Where items stand that announce one byte more, if the list ends as it should only without those bytes."""
+        if _walk(data, {})[0] == len(data):
+            return frozenset()
+        end, suspects = _walk(data, ONE_BYTE_MORE)
+        return suspects if end == len(data) else frozenset()
+
+    @classmethod
+    def of_value(cls, item_id: int | None, name: str | None, value: object) -> Self:
+        """The item whose form has that id and name and takes the value; forms of one dialect come last."""
+        forms = [
+            form
+            for forms in ITEMS.values()
+            for form in forms
+            if item_id in (None, form.id) and (name is None or is_called(name, form.term, form.name))
+        ]
+        forms.sort(key=lambda form: bool(form.dialects))
+        if item_id is None and name is None:
+            keys = set(value) if isinstance(value, Mapping) else set()
+            forms = [form for form in forms if keys and keys <= {spec.name for spec in form.cls.SPECS}][:1]
+        if not forms and item_id is not None:
+            raise EncodeError(f"is needed; no value of item 0x{item_id:02x} {name or ''}".rstrip() + " is known", "raw")
+        if not forms and name is not None:
+            names = [form.name for forms in ITEMS.values() for form in forms]
+            raise EncodeError(f"no item is called {name!r}{nearest(name, names)}", "name")
+        if not forms:
+            raise EncodeError("is needed, or the fields of an item", "id")
+        with in_field("value"):
+            found = from_first([form.cls for form in forms], value)
+        return cls(next(form.id for form in forms if form.cls is type(found)), b"", found)
+
+    @classmethod
     def read(cls, item_id: int, raw: bytes, at: int, scope: Scope) -> Self:
         """Make an item of received bytes; a form that does not fit leaves the value None."""
         run = scope.run
@@ -124,6 +179,26 @@ class LocationItem(TlvItem):
                 _, term, english = cls.names(item_id) if forms else ("", "未知附加信息", "unknown item")
                 run.spans.append(Span(run.where(), run.base + at, len(raw), raw, term, english, shorten(raw)))
         return cls(item_id, raw, value)
+
+
+def _walk(data: bytes, wrong: Mapping[int, frozenset[int]]) -> tuple[int, frozenset[int]]:
+    """Step from item to item.
+
+    Returns:
+        Where it ends, and where the items stand that were taken one byte shorter than they announce.
+    """
+    shortened: set[int] = set()
+    at = 0
+    while at + 2 <= len(data):
+        lengths = wrong.get(data[at], frozenset())
+        length = data[at + 1]
+        if length - 1 in lengths and length not in lengths:
+            shortened.add(at)
+            length -= 1
+        if at + 2 + length > len(data):
+            break
+        at += 2 + length
+    return at, frozenset(shortened)
 
 
 def _names(form: ItemForm) -> tuple[str, str, str]:

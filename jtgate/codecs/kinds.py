@@ -14,7 +14,9 @@ from typing import Any, ClassVar, Generic, NamedTuple, Self, TypeVar
 import construct
 
 from jtgate.codecs import deviations as dev
+from jtgate.codecs import jsonvalues
 from jtgate.codecs.edition import Edition
+from jtgate.codecs.profile import AUTO, Profile
 from jtgate.codecs.tables import Bits, Choices
 from jtgate.codecs.text import Pad, TextRule, decode_text, encode_text
 from jtgate.codecs.timebase import RawTime, WireTime, decode_bcd_time, encode_bcd_time, iso
@@ -108,9 +110,21 @@ class Kind:
         """
         return value
 
+    def wire_type(self, edition: Edition) -> str:
+        """The type as the standard names it, e.g. BYTE, WORD, BCD[6], STRING."""
+        return f"BYTE[{self.min_bytes(edition)}]"
+
+    def possible(self, edition: Edition) -> str:
+        """What values can be written, in a few words; "" when that goes without saying."""
+        return ""
+
     def meaning(self, value: Any, owner: object, edition: Edition) -> str:
         """What a code or bits mean; `owner` is the structure the field belongs to."""
         return ""
+
+    def meaning_for(self, value: Any, owner: object, edition: Edition, profile: Profile) -> str:
+        """As `meaning`, in the words of one kind of terminal."""
+        return self.meaning(value, owner, edition)
 
 
 class Number(Kind):
@@ -181,6 +195,43 @@ class Number(Kind):
     def json(self, value: Any) -> object:
         return f"0x{value:0{2 * self.min_bytes(Edition.V2019)}x}" if self.as_hex and value is not None else value
 
+    def from_json(self, value: object, owner: object = None) -> int | float | None:
+        """Numbers, also as text; the words of its table. `owner` chooses the table where that depends on it."""
+        if value is None and self.no_data is not None:
+            return None
+        if self.table is None or jsonvalues.is_number(value):
+            return jsonvalues.whole(value) if self.per is None else jsonvalues.real(value)
+        table = self.table
+        if callable(table):
+            if owner is None:
+                raise ValueError(f"{jsonvalues.shown(value)}: what codes mean depends on other fields; give the number")
+            table = table(owner)
+        if isinstance(table, Bits):
+            words = value.split(";") if isinstance(value, str) else jsonvalues.elements(value)
+            return table.value([jsonvalues.text(word).strip() for word in words])
+        return table.code(jsonvalues.text(value))
+
+    def wire_type(self, edition: Edition) -> str:
+        width = in_edition(self.width, edition)
+        name = {1: "BYTE", 2: "WORD", 4: "DWORD"}.get(width, f"BYTE[{width}]")
+        return f"{name}, signed" if self.signed else name
+
+    def limits(self, edition: Edition) -> tuple[float, float]:
+        """Smallest and largest value, scaled, that the width can hold."""
+        bits = 8 * in_edition(self.width, edition)
+        low, high = (-(1 << bits - 1), (1 << bits - 1) - 1) if self.signed else (0, (1 << bits) - 1)
+        if self.no_data == high:
+            high -= 1
+        return (low, high) if self.per is None else (low / self.per, high / self.per)
+
+    def possible(self, edition: Edition) -> str:
+        low, high = self.limits(edition)
+        if self.as_hex:
+            return f"0x{int(low):x} to 0x{int(high):x}"
+        if self.per is None:
+            return f"{low} to {high}"
+        return f"{_plain(low)} to {_plain(high)} in steps of {1 / self.per:g}"
+
     def meaning(self, value: Any, owner: object, edition: Edition) -> str:
         if value is None:
             return "无数据 no data"
@@ -188,66 +239,16 @@ class Number(Kind):
         return table.meaning(value, edition) if table is not None else ""
 
 
-class Coordinate(Kind):
-    """A DWORD of 1e-6 degrees whose sign is a bit of the status 状态 of the report around it (§4.1).
-
-    Above 0x7FFFFFFF it is two's complement and the bit is ignored; that is also how a negative
-    angle is written where no status is at hand.
-
-    Args:
-        hemisphere_bit: status bit that means south or west.
-        limit_deg: largest magnitude that makes sense.
-    """
-
-    PER_DEGREE: ClassVar[int] = 1_000_000
-
-    def __init__(self, hemisphere_bit: int, limit_deg: int) -> None:
-        self.hemisphere_bit = hemisphere_bit
-        self.limit_deg = limit_deg
-
-    def con(self, edition: Edition) -> Any:
-        return convert(integer(4), self._decode, self._encode)
-
-    def _negative(self, scope: Scope) -> bool:
-        status = scope.find("status") or 0
-        return bool(status >> self.hemisphere_bit & 1)
-
-    def _decode(self, raw: int, scope: Scope) -> float:
-        if raw > 0x7FFFFFFF:
-            scope.run.note(dev.LOCATION_SIGNED_COORDINATE)
-            value = (raw - (1 << 32)) / self.PER_DEGREE
-        else:
-            value = (-raw if self._negative(scope) else raw) / self.PER_DEGREE
-        if abs(value) > self.limit_deg:
-            scope.run.note(dev.VALUE_OUT_OF_RANGE)
-        return value if self._encode_or_none(value, scope) == raw else WireFloat(value, raw)
-
-    def _encode_or_none(self, value: float, scope: Scope) -> int | None:
-        steps = round(value * self.PER_DEGREE)
-        if self._negative(scope):
-            return -steps if steps <= 0 else None
-        return steps if steps >= 0 else steps + (1 << 32)
-
-    def _encode(self, value: float, scope: Scope) -> int:
-        if isinstance(value, WireFloat):
-            return value.raw
-        raw = self._encode_or_none(value, scope)
-        if raw is None:
-            raise ValueError(f"status bit {self.hemisphere_bit} says the angle is negative")
-        return raw
-
-    def types(self) -> frozenset[object]:
-        return frozenset({float})
-
-    def min_bytes(self, edition: Edition) -> int:
-        return 4
-
-    def text(self, value: float) -> str:
-        return f"{value:.6f}"
+def _plain(value: float) -> str:
+    """A number without a fraction that is zero."""
+    return str(int(value)) if value == int(value) else str(value)
 
 
 class SignMagnitude(Kind):
-    """A WORD whose top bit means minus; beyond -2000 it is two's complement (JT/T 808 §13 item 14)."""
+    """A WORD whose top bit means minus; beyond -2000 it is two's complement (JT/T 808 §13 item 14).
+
+    A profile may name one of the two for all values.
+    """
 
     LIMIT: ClassVar[int] = 2000
 
@@ -258,18 +259,31 @@ class SignMagnitude(Kind):
         magnitude = raw & 0x7FFF
         if raw == magnitude:
             return raw
-        return -magnitude if magnitude <= self.LIMIT else raw - 0x10000
+        return -magnitude if magnitude <= self._limit(scope) else raw - 0x10000
 
     def _encode(self, value: int, scope: Scope) -> int:
         if value >= 0:
             return value
-        return 0x8000 | -value if value >= -self.LIMIT else value + 0x10000
+        return 0x8000 | -value if value >= -self._limit(scope) else value + 0x10000
+
+    def _limit(self, scope: Scope) -> int:
+        """Largest magnitude that is written as sign and magnitude."""
+        return {"sign_magnitude": 0x7FFF, "twos_complement": -1}.get(scope.run.profile.temperature, self.LIMIT)
 
     def types(self) -> frozenset[object]:
         return frozenset({int})
 
     def min_bytes(self, edition: Edition) -> int:
         return 2
+
+    def from_json(self, value: object) -> int:
+        return jsonvalues.whole(value)
+
+    def wire_type(self, edition: Edition) -> str:
+        return "WORD, top bit is minus"
+
+    def possible(self, edition: Edition) -> str:
+        return "-30767 to 32767"
 
 
 class ShortBytes(Wire):
@@ -318,14 +332,17 @@ class Text(Kind):
         rule = TextRule(width, in_edition(self.pad, edition), self.plate)
 
         def decode(raw: bytes, scope: Scope) -> str:
-            text, deviation = decode_text(raw, rule)
+            text, deviation = decode_text(raw, rule.in_encoding(scope.run.profile.text_encoding))
             scope.run.note(deviation)
             return text
+
+        def encode(text: str, scope: Scope) -> bytes:
+            return encode_text(text, rule.in_encoding(scope.run.profile.text_encoding))
 
         con = construct.GreedyBytes if width is None else construct.Bytes(width)
         if width is not None and self.short is not None:
             con = ShortBytes(width, self.short)
-        return convert(con, decode, lambda text, _: encode_text(text, rule))
+        return convert(con, decode, encode)
 
     def open_ended(self, edition: Edition) -> bool:
         return _width(self.width, edition) is None
@@ -338,6 +355,17 @@ class Text(Kind):
 
     def json(self, value: str) -> object:
         return str(value)
+
+    def from_json(self, value: object) -> str:
+        return jsonvalues.text(value)
+
+    def wire_type(self, edition: Edition) -> str:
+        width = _width(self.width, edition)
+        return "STRING" if width is None else f"BYTE[{width}], text"
+
+    def possible(self, edition: Edition) -> str:
+        width = _width(self.width, edition)
+        return "" if width is None else f"text of at most {width} bytes in GBK"
 
 
 class Raw(Kind):
@@ -364,6 +392,17 @@ class Raw(Kind):
 
     def json(self, value: bytes) -> object:
         return value.hex()
+
+    def from_json(self, value: object) -> bytes:
+        return jsonvalues.hex_bytes(value)
+
+    def wire_type(self, edition: Edition) -> str:
+        width = _width(self.width, edition)
+        return "BYTE[n]" if width is None else f"BYTE[{width}]"
+
+    def possible(self, edition: Edition) -> str:
+        width = _width(self.width, edition)
+        return "" if width is None else f"{width} bytes in hex"
 
 
 def shorten(data: bytes) -> str:
@@ -392,9 +431,21 @@ class Bcd(Kind):
     def min_bytes(self, edition: Edition) -> int:
         return self.width
 
+    def from_json(self, value: object) -> str:
+        return jsonvalues.digits(value, self.width)
+
+    def wire_type(self, edition: Edition) -> str:
+        return f"BCD[{self.width}]"
+
+    def possible(self, edition: Edition) -> str:
+        return f"{2 * self.width} digits"
+
 
 class Time(Kind):
-    """BCD[6] YYMMDDhhmmss, GMT+8; `utc` for the one field declared UTC (0x8004)."""
+    """BCD[6] YYMMDDhhmmss in the zone of the terminal's clock, GMT+8 unless its profile names another (§11 item 34).
+
+    `utc` is for the one field declared UTC (0x8004), which a profile can make local as well.
+    """
 
     def __init__(self, *, utc: bool = False) -> None:
         self.ahead = timedelta(hours=8 if utc else 0)
@@ -405,12 +456,19 @@ class Time(Kind):
             if isinstance(value, RawTime):
                 scope.run.note(dev.TIME_NOT_A_DATE)
                 return value
-            return value + self.ahead
+            return value + self._ahead_in(scope)
 
-        def encode(value: WireTime, _scope: Scope) -> bytes:
-            return encode_bcd_time(value if isinstance(value, RawTime) else value - self.ahead)
+        def encode(value: WireTime, scope: Scope) -> bytes:
+            return encode_bcd_time(value if isinstance(value, RawTime) else value - self._ahead_in(scope))
 
         return convert(construct.Bytes(6), decode, encode)
+
+    def _ahead_in(self, scope: Scope) -> timedelta:
+        """What is added to a time that was read as GMT+8."""
+        profile = scope.run.profile
+        if self.ahead and profile.time_answer == "utc":
+            return self.ahead
+        return timedelta(minutes=AUTO.time_zone_minutes - profile.time_zone_minutes)
 
     def types(self) -> frozenset[object]:
         return frozenset({datetime, RawTime})
@@ -420,6 +478,17 @@ class Time(Kind):
 
     def json(self, value: WireTime) -> object:
         return iso(value)
+
+    def from_json(self, value: object) -> WireTime:
+        found = jsonvalues.moment(value)
+        as_digits = isinstance(value, str) and value.strip().isdecimal()
+        return found + self.ahead if as_digits and not isinstance(found, RawTime) else found
+
+    def wire_type(self, edition: Edition) -> str:
+        return "BCD[6], YYMMDDhhmmss" + (" UTC" if self.ahead else "")
+
+    def possible(self, edition: Edition) -> str:
+        return "a time from 2000 to 2099, with its zone"
 
 
 class Date(Kind):
@@ -447,3 +516,12 @@ class Date(Kind):
 
     def json(self, value: date | RawTime) -> object:
         return str(value)
+
+    def from_json(self, value: object) -> date | RawTime:
+        return jsonvalues.day(value)
+
+    def wire_type(self, edition: Edition) -> str:
+        return "BCD[4], YYYYMMDD"
+
+    def possible(self, edition: Edition) -> str:
+        return "a date"

@@ -20,12 +20,12 @@ class Presence:
 
 
 @dataclass(frozen=True)
-class When(Presence):
-    """There only when another field has one of some values.
+class ByField(Presence):
+    """There or not by the value of another field.
 
     Args:
         field: the other field.
-        values: its values.
+        values: its values that matter.
         tolerated: deviation for a field that is there all the same; None lets it become trailing bytes.
     """
 
@@ -33,9 +33,13 @@ class When(Presence):
     values: tuple[object, ...]
     tolerated: str | None = None
 
+    def wanted(self, value: object) -> bool:
+        """Whether the field belongs on the wire when the other one has this value."""
+        raise NotImplementedError
+
     def reading(self, scope: Scope, stream: BytesIO) -> bool:
         """By what was read before."""
-        if scope[self.field] in self.values:
+        if self.wanted(scope[self.field]):
             return True
         if self.tolerated is None or not remaining(stream):
             return False
@@ -44,10 +48,32 @@ class When(Presence):
 
     def writing(self, scope: Scope, value: object) -> bool:
         """By the other field, and by the value where that is tolerated."""
-        return scope[self.field] in self.values or (self.tolerated is not None and value is not None)
+        return self.wanted(scope[self.field]) or (self.tolerated is not None and value is not None)
+
+    def _values(self) -> str:
+        return " or ".join(str(value) for value in self.values)
+
+
+class When(ByField):
+    """There only when another field has one of some values."""
+
+    def wanted(self, value: object) -> bool:
+        """One of the values."""
+        return value in self.values
 
     def __str__(self) -> str:
-        return f"when {self.field} is {' or '.join(str(value) for value in self.values)}"
+        return f"when {self.field} is {self._values()}"
+
+
+class Unless(ByField):
+    """There unless another field has one of some values."""
+
+    def wanted(self, value: object) -> bool:
+        """None of the values."""
+        return value not in self.values
+
+    def __str__(self) -> str:
+        return f"unless {self.field} is {self._values()}"
 
 
 @dataclass(frozen=True)
@@ -113,5 +139,10 @@ REST = BytesLeft()
 
 
 def when(field: str, *values: object, tolerated: str | None = None) -> When:
-    """Present when `field` has one of `values`, see When."""
+    """Present when `field` has one of `values`, see ByField."""
     return When(field, values, tolerated)
+
+
+def unless(field: str, *values: object, tolerated: str | None = None) -> Unless:
+    """Present when `field` has none of `values`, see ByField."""
+    return Unless(field, values, tolerated)

@@ -107,12 +107,30 @@ class Profile:
     address_nul: bool = False
 
     @property
+    def rereads_locations(self) -> bool:
+        """Whether a location report says something else than by the recommended readings."""
+        return any(getattr(self, name) != getattr(AUTO, name) for name in LOCATION_SETTINGS)
+
+    @property
     def forced_edition(self) -> Edition | None:
         """The edition whose layouts bodies have, None when the bytes decide."""
         return None if self.edition == "auto" else Edition(self.edition)
 
 
 AUTO = Profile()
+
+#: Settings that change what the columns of a location report say (its compiled twin knows the defaults only).
+LOCATION_SETTINGS = (
+    "analog_order",
+    "signal_bits",
+    "time_zone_minutes",
+    "speed_step_kmh",
+    "mileage_step_km",
+    "hemisphere",
+    "datum",
+    "item_shape",
+    "alarm_bits",
+)
 
 #: Setting -> the values it can have, for those that are words.
 CHOICES: dict[str, tuple[str | int, ...]] = {

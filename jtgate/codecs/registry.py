@@ -2,7 +2,11 @@
 
 from typing import NamedTuple
 
-import jtgate.codecs.jt808  # noqa: F401  declares the messages
+import jtgate.codecs.jsatl12.attachments
+import jtgate.codecs.jsatl12.identity
+import jtgate.codecs.jsatl12.parameters
+import jtgate.codecs.jt808
+import jtgate.codecs.jt1078  # noqa: F401  these declare the messages
 from jtgate.codecs import deviations as dev
 from jtgate.codecs.catalogue import CATALOGUE, MessageName, message_name
 from jtgate.codecs.declare import MESSAGES, Message

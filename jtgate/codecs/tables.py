@@ -1,9 +1,13 @@
 """The two shapes of a table in the standard: codes with a meaning, and bits with a meaning."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from difflib import get_close_matches
 from typing import NamedTuple
 
 from jtgate.codecs.edition import ALL_EDITIONS, Edition
+
+#: Words of a table that an error lists.
+_WORDS_SHOWN = 8
 
 
 class Choice(NamedTuple):
@@ -45,6 +49,19 @@ class Choices:
         if row is None:
             return ""
         return row.zh if row.zh == row.en else f"{row.zh} {row.en}"
+
+    def code(self, word: str) -> int:
+        """The code of a row, from its Chinese or English word or both as `meaning` gives them.
+
+        Raises:
+            ValueError: no row is called so, or several with different codes are.
+        """
+        codes = {row.code for row in self.rows if is_called(word, row.zh, row.en)}
+        if len(codes) == 1:
+            return codes.pop()
+        if codes:
+            raise ValueError(f"{word!r} stands for {' and '.join(map(str, sorted(codes)))}; give the code")
+        raise ValueError(f"{word!r} is no word of the table{_words(word, self.rows)}")
 
     def bits_needed(self) -> int:
         """Width of the widest code."""
@@ -115,6 +132,22 @@ class Bits:
             words.append(f"保留位 reserved bit {numbers}")
         return "; ".join(word for word in words if word)
 
+    def value(self, words: Iterable[str]) -> int:
+        """The number whose bits are called so, in the words of `meaning`.
+
+        Raises:
+            ValueError: nothing is called so, or several bits are.
+        """
+        value = 0
+        for word in words:
+            found = {part for row in self.rows for part in _parts_called(word, row)}
+            if not found:
+                raise ValueError(f"{word!r} is no word of the table{_words(word, self.rows)}")
+            if len(found) > 1:
+                raise ValueError(f"{word!r} is the word of several bits; give the number")
+            value |= found.pop()
+        return value
+
     def bits_needed(self) -> int:
         """Width of the widest bit."""
         return max(row.no + row.width for row in self.rows)
@@ -129,3 +162,34 @@ def _unique(rows: Iterable[Choice | Bit], edition: Edition) -> Iterator[tuple[in
             seen.add(row.code)
             if isinstance(row, Choice):
                 yield row.code, row
+
+
+def is_called(word: str, zh: str, en: str) -> bool:
+    """True when a word is one of the two names of something, or both with a blank between; case does not matter."""
+    return " ".join(word.split()).casefold() in (zh.casefold(), en.casefold(), f"{zh} {en}".casefold())
+
+
+def nearest(word: str, names: Iterable[str]) -> str:
+    """The end of a sentence: "; did you mean …?" where some names are like the word, else ""."""
+    close = get_close_matches(word.casefold(), list(names), n=3, cutoff=0.5)
+    return f"; did you mean {' or '.join(close)}?" if close else ""
+
+
+def _words(word: str, rows: Sequence[Choice | Bit]) -> str:
+    """The end of a sentence: the words that are like it, or all where they are few."""
+    names = list(dict.fromkeys(row.en for row in rows))
+    return nearest(word, names) or (f"; there is {', '.join(names)}" if len(names) <= _WORDS_SHOWN else "")
+
+
+def _parts_called(word: str, row: Bit) -> Iterator[int]:
+    """What a word puts into the bits of a row; nothing when it is not about this row."""
+    if row.choices is not None:
+        yield from (choice.code << row.no for choice in row.choices if is_called(word, choice.zh, choice.en))
+    elif row.width == 1 and is_called(word, row.zh, row.en):
+        yield 1 << row.no
+    elif row.width > 1 and is_called(word.rpartition(" ")[0], row.zh, row.en):
+        number = word.rpartition(" ")[2]
+        if number.isdecimal() and int(number) < 1 << row.width:
+            yield int(number) << row.no
+    elif row.zh_clear and is_called(word, row.zh_clear, row.en_clear):
+        yield 0

@@ -46,11 +46,22 @@ class TextRule(NamedTuple):
         width: bytes of a fixed field, None when the length comes from elsewhere.
         pad: filling of a fixed field.
         plate: a number plate: blanks at the ends are dropped and full-width letters made ordinary.
+        encoding: auto, gbk or utf8, see `Profile.text_encoding`.
     """
 
     width: int | None = None
     pad: Pad = Pad.NUL_RIGHT
     plate: bool = False
+    encoding: str = "auto"
+
+    def in_encoding(self, encoding: str) -> "TextRule":
+        """The same rule for text in another encoding."""
+        return self if encoding == self.encoding else self._replace(encoding=encoding)
+
+    @property
+    def codec(self) -> str:
+        """The encoding we write."""
+        return "utf-8" if self.encoding == "utf8" else CODEC
 
 
 def decode_text(raw: bytes, rule: TextRule) -> tuple[str, str | None]:
@@ -60,27 +71,27 @@ def decode_text(raw: bytes, rule: TextRule) -> tuple[str, str | None]:
         The text without padding (a WireText when the bytes are not what we would write), and the
         name of the deviation or None.
     """
-    text, deviation = _decode(_strip(raw, rule))
+    text, deviation = _decode(_strip(raw, rule), rule.encoding)
     if rule.plate:
         ordinary = text.translate(_FULL_WIDTH)
         if ordinary != text:
             text, deviation = ordinary.strip(), deviation or dev.TEXT_FULL_WIDTH
-    if deviation is None and _fill(text.encode(CODEC), rule) == raw:
+    if deviation is None and _fill(text.encode(rule.codec), rule) == raw:
         return text, None
     return WireText(text, raw), deviation or dev.TEXT_PADDING
 
 
 def encode_text(text: str, rule: TextRule) -> bytes:
-    """Write text in GBK, filled up to the width of a fixed field; a WireText of that width goes out as it came.
+    """Write text, filled up to the width of a fixed field; a WireText of that width goes out as it came.
 
     Raises:
         ValueError: the text does not fit, or begins or ends like the padding of its fixed field.
     """
     if isinstance(text, WireText) and len(text.raw) <= (rule.width or len(text.raw)):
         return text.raw
-    raw = text.encode(CODEC)
+    raw = text.encode(rule.codec)
     if rule.width is not None and len(raw) > rule.width:
-        raise ValueError(f"{text!r} has {len(raw)} bytes in GBK, {rule.width} is the limit")
+        raise ValueError(f"{text!r} has {len(raw)} bytes in {'UTF-8' if rule.encoding == 'utf8' else 'GBK'}, {rule.width} is the limit")
     filled = _fill(raw, rule)
     if rule.width is not None and _strip(filled, rule) != raw:
         raise ValueError(f"{text!r} begins or ends with what is taken for padding")
@@ -99,11 +110,18 @@ def _fill(raw: bytes, rule: TextRule) -> bytes:
     return raw.rjust(rule.width, byte) if left else raw.ljust(rule.width, byte)
 
 
-def _decode(raw: bytes) -> tuple[str, str | None]:
-    """GBK strictly; UTF-8 where GBK fails or yields rare characters and UTF-8 does not (§11 item 51)."""
+def _decode(raw: bytes, encoding: str) -> tuple[str, str | None]:
+    """GBK strictly; UTF-8 where GBK fails or yields rare characters and UTF-8 does not (§11 item 51).
+
+    In an encoding that the profile names, and in the other one only where that fails.
+    """
     if raw.isascii():
         return raw.decode("ascii"), None
     gbk = _try(raw, CODEC)
+    if encoding == "gbk" and gbk is not None:
+        return gbk, None
+    if encoding == "utf8":
+        return _utf8_first(raw, gbk)
     if gbk is not None and _is_common(gbk):
         return gbk, None
     utf8 = _try(raw, "utf-8")
@@ -112,6 +130,14 @@ def _decode(raw: bytes) -> tuple[str, str | None]:
     if gbk is not None:
         return gbk, None
     return raw.decode(CODEC, "replace"), dev.TEXT_NOT_GBK
+
+
+def _utf8_first(raw: bytes, gbk: str | None) -> tuple[str, str | None]:
+    """UTF-8, or GBK where that fails."""
+    utf8 = _try(raw, "utf-8")
+    if utf8 is not None:
+        return utf8, None
+    return (gbk, dev.TEXT_GBK) if gbk is not None else (raw.decode(CODEC, "replace"), dev.TEXT_NOT_GBK)
 
 
 def _try(raw: bytes, codec: str) -> str | None:

@@ -17,6 +17,9 @@ CENTURY = 2000
 #: A device clock further ahead of the receive time than this is not believed.
 FUTURE_LIMIT_MS = 24 * 3600 * 1000
 
+#: 2001-01-01 00:00 GMT+8. A clock that never had a fix counts from 2000, years before there were such terminals.
+BELIEVED_FROM_MS = 978_278_400_000
+
 TIME_GOOD = 0
 TIME_NOT_A_DATE = 1
 TIME_IN_FUTURE = 2
@@ -121,8 +124,8 @@ def iso_ms(ms: int) -> str:
 
 
 def time_state(device_time_ms: int, received_ms: int) -> int:
-    """Judge a device time: TIME_GOOD, TIME_NOT_A_DATE (0) or TIME_IN_FUTURE (over 24 h ahead)."""
-    if device_time_ms == 0:
+    """Judge a device time: TIME_GOOD, TIME_NOT_A_DATE (0, or in 2000) or TIME_IN_FUTURE (over 24 h ahead)."""
+    if device_time_ms < BELIEVED_FROM_MS:
         return TIME_NOT_A_DATE
     if device_time_ms > received_ms + FUTURE_LIMIT_MS:
         return TIME_IN_FUTURE

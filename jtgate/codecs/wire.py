@@ -215,10 +215,11 @@ class Wire(construct.Construct):  # type: ignore[misc]
 class Guarded(Wire):
     """A construct whose failures become errors of ours, with offset and path."""
 
-    def __init__(self, con: Any, term: str) -> None:
+    def __init__(self, con: Any, term: str, possible: str = "") -> None:
         super().__init__()
         self.con = con
         self.term = term
+        self.possible = possible
 
     def read(self, stream: BytesIO, scope: Scope) -> Any:
         """Parse; raises Truncated or OutOfRange pointing at the start of the field."""
@@ -243,4 +244,6 @@ class Guarded(Wire):
             raise
         except (construct.ConstructError, ValueError, TypeError, OverflowError, AttributeError) as error:
             reason = str(error).splitlines()[-1] if str(error) else type(error).__name__
+            if self.possible and not isinstance(error, ValueError):  # those say it better themselves
+                reason = f"possible is {self.possible}"
             raise EncodeError(f"{scope.run.where()}: {value!r} cannot be sent: {reason}") from error

@@ -9,6 +9,7 @@ from typing import Any
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
+from jtgate.codecs.coordinates import Coordinate
 from jtgate.codecs.declare import Structure, TlvItem
 from jtgate.codecs.edition import Edition
 from jtgate.codecs.groups import Counted, Nested, OneOf, Repeat, Sized, Tlv
@@ -17,8 +18,8 @@ from jtgate.codecs.jsatl12.items import ALARM_NUMBERS, TpmsAlarm, TyreAlarm, Wid
 from jtgate.codecs.jt808 import LocationBase, LocationReport, MediaUpload, Parameter, UndecodedReport
 from jtgate.codecs.jt808.additional import CustomArea
 from jtgate.codecs.jt808.parameters import PARAMETERS
-from jtgate.codecs.kinds import Bcd, Coordinate, Date, Kind, Number, Raw, SignMagnitude, Text, Time, in_edition
-from jtgate.codecs.presence import When, WhenPresent
+from jtgate.codecs.kinds import Bcd, Date, Kind, Number, Raw, SignMagnitude, Text, Time, in_edition
+from jtgate.codecs.presence import ByField, WhenPresent
 from jtgate.codecs.timebase import RawTime
 
 REST_BYTES_MAX = 40
@@ -49,6 +50,8 @@ def numbers(kind: Number, edition: Edition) -> SearchStrategy[Any]:
 
 def values(kind: Kind, edition: Edition) -> SearchStrategy[Any]:
     """Every value a kind can carry."""
+    if type(kind) in KINDS:
+        return KINDS[type(kind)](kind, edition)
     if isinstance(kind, Number):
         return numbers(kind, edition)
     if isinstance(kind, Coordinate):
@@ -118,8 +121,8 @@ def declared(draw: st.DrawFn, cls: type[Structure], edition: Edition) -> Structu
         if "bytes are left" in str(presence):
             missing = missing or draw(st.booleans())
             fields[spec.name] = None if missing else draw(values(spec.kind, edition))
-        elif isinstance(presence, When):
-            there = fields[presence.field] in presence.values
+        elif isinstance(presence, ByField):
+            there = presence.wanted(fields[presence.field])
             fields[spec.name] = draw(values(spec.kind, edition)) if there else None
         elif isinstance(presence, WhenPresent):
             there = fields[presence.field] is not None
@@ -127,7 +130,9 @@ def declared(draw: st.DrawFn, cls: type[Structure], edition: Edition) -> Structu
         else:
             fields[spec.name] = draw(values(spec.kind, edition))
     for spec in cls.LAYOUTS[edition]:
-        if spec.counts is not None and not spec.always and spec.presence_in(edition) is None:
+        presence = spec.presence_in(edition)
+        there = presence.wanted(fields[presence.field]) if isinstance(presence, ByField) else presence is None
+        if spec.counts is not None and not spec.always and there:
             fields[spec.name] = len(fields[spec.counts])
     return cls(**fields)
 

@@ -9,12 +9,14 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from jtgate.codecs import column_tables
 from jtgate.codecs import deviations as dev
 from jtgate.codecs import fingerprint as slow_fingerprint
 from jtgate.codecs.edition import Edition
 from jtgate.codecs.errors import BodyError, HeaderError
 from jtgate.codecs.framing import Frame, FrameReader
 from jtgate.codecs.header import Header, build_header, parse_header
+from jtgate.codecs.items import ITEMS, ONE_BYTE_MORE
 from jtgate.codecs.jt808 import LocationBatch, LocationReport, UndecodedReport
 from jtgate.codecs.timebase import decode_bcd_time, time_state, to_ms
 from jtgate.codecs.twins import load, load_pure
@@ -62,11 +64,12 @@ def truth_of(payload: bytes) -> list[Row] | int:
     found: list[str] = []
     try:
         if header.msg_id == 0x0200:
-            return [truth_row(LocationReport.decode(body, deviations=found), body, header)]
+            report = LocationReport.decode(body, deviations=found)
+            return IRREGULAR if dev.ITEM_ONE_BYTE_MORE in found else [truth_row(report, body, header)]
         batch = LocationBatch.decode(body, deviations=found)
     except BodyError:
         return IRREGULAR
-    damage = {dev.BATCH_WRONG_COUNT, dev.BATCH_ITEM_OVERRUN, dev.BATCH_ITEM_UNDECODED}
+    damage = {dev.BATCH_WRONG_COUNT, dev.BATCH_ITEM_OVERRUN, dev.BATCH_ITEM_UNDECODED, dev.ITEM_ONE_BYTE_MORE}
     if damage & set(found) or batch.trailing or not batch.items:
         return IRREGULAR
     rows = []
@@ -138,6 +141,88 @@ def assert_all_agree(payload: bytes) -> None:
             assert [list(map(type, row)) for row in found] == [
                 [float if isinstance(value, float) else type(value) for value in row] for row in truth
             ]
+
+
+# ------------------------------------------------------------------------------- what is tolerated
+
+#: What the declaration notes of items that the columns leave to whoever decodes them.
+ELSEWHERE = {dev.ITEM_TRAILING_BYTES, dev.BCD_NOT_DIGITS, dev.TEXT_PADDING, dev.TEXT_UTF8, dev.TEXT_NOT_GBK}
+
+
+def test_tables_are_those_of_the_declarations() -> None:
+    """Lengths that the columns judge by themselves, and what some senders announce a byte too long."""
+    for item_id, length in column_tables.OTHER_LENGTHS:
+        (form,) = ITEMS[item_id]
+        assert form.cls.min_bytes(Edition.V2013) == length
+    too_long = {
+        item_id: {length for length in range(256) if length - 1 in lengths and length not in lengths}
+        for item_id, lengths in ONE_BYTE_MORE.items()
+    }
+    assert too_long == {item_id: set(lengths) for item_id, *lengths in column_tables.ONE_BYTE_MORE_ITEMS}
+
+
+def judged(twin: ModuleType, payload: bytes) -> dict[str, int]:
+    """What a twin counts of a payload."""
+    columns = twin.LocationColumns(1)
+    columns.add(payload, *ORIGIN)
+    found: dict[str, int] = columns.deviations()
+    assert columns.deviations() == {}
+    return found
+
+
+@pytest.mark.parametrize(
+    ("items", "name"),
+    [
+        ("0103000001", dev.ITEM_LENGTH_UNKNOWN),
+        ("060164", dev.ITEM_LENGTH_UNKNOWN),
+        ("110200000000", dev.ITEM_LENGTH_UNKNOWN),
+        ("11050000000001", None),
+        ("110100", None),
+        ("e10164", None),
+        ("1803000065", dev.VALUE_OUT_OF_RANGE),
+        ("3105", dev.LOCATION_ITEMS_OVERRUN),
+    ],
+)
+@pytest.mark.parametrize("twin", TWINS)
+def test_deviations_of_items_are_counted(twin: ModuleType, items: str, name: str | None) -> None:
+    """Each once for a location, however often it is in it."""
+    body = bytes(22) + bytes.fromhex("251123201400") + bytes.fromhex(items)
+    assert judged(twin, with_header(0x0200, body)) == ({} if name is None else {name: 1})
+    batch = b"\x00\x02\x00" + (len(body).to_bytes(2) + body) * 2
+    assert judged(twin, with_header(0x0704, batch)) == ({} if name is None else {name: 2})
+
+
+@pytest.mark.parametrize("twin", TWINS)
+def test_a_batch_that_is_refused_counts_nothing(twin: ModuleType) -> None:
+    """The declaration that reads it instead counts it."""
+    body = bytes(22) + bytes(6)
+    batch = b"\x00\x03\x00" + (len(body).to_bytes(2) + body) * 2
+    assert judged(twin, with_header(0x0704, batch)) == {}
+
+
+def test_deviations_are_those_of_header_and_declaration() -> None:
+    """What the columns count of a report is what `parse_header` and the declaration note."""
+
+    @given(
+        bodies(), st.sampled_from(Edition), st.integers(0, 0xFFFF), st.sampled_from(["139123456789", "13912345678A"])
+    )
+    def check(body: bytes, edition: Edition, properties: int, phone: str) -> None:
+        payload = bytearray(build_header(0x0200, len(body) % 1024, phone=phone, serial=1, edition=edition) + body)
+        payload[2:4] = (int.from_bytes(payload[2:4]) ^ (properties & 0x6000)).to_bytes(2)
+        header, rest = parse_header(bytes(payload))
+        found = set(header.deviations)
+        if truth_of(bytes(payload)) in (IRREGULAR, NOT_PLAIN):
+            return
+        noted: list[str] = []
+        report = LocationReport.decode(rest, deviations=noted)
+        known = {item[0] for item in (*column_tables.TENTHS_ITEMS, *column_tables.INTEGER_ITEMS)}
+        known |= {item_id for item_id, _ in column_tables.OTHER_LENGTHS}
+        if {item.id for item in report.items} - known & set(ITEMS):
+            return  # items that are judged where they are decoded
+        for twin in (load("columns"), PURE):
+            assert judged(twin, bytes(payload)) == dict.fromkeys(found | set(noted) - ELSEWHERE, 1)
+
+    check()
 
 
 # ------------------------------------------------------------------------------------ bodies

@@ -9,11 +9,22 @@ from hypothesis import given, settings
 from jtgate.codecs import deviations as dev
 from jtgate.codecs.describe import describe_wire
 from jtgate.codecs.edition import ALL_EDITIONS, Edition
-from jtgate.codecs.items import ITEMS, LocationItem
+from jtgate.codecs.items import ITEMS, ItemForm, LocationItem
 from jtgate.codecs.jsatl12.items import ALARM_NUMBERS, AdasAlarm, AlarmNumber, TpmsAlarm, WideTyreAlarm
-from jtgate.codecs.jsatl12.tables import ADAS_TYPES, BSD_TYPES, DSM_TYPES, HARSH_DRIVING_TYPES, TYRE_ALARMS
+from jtgate.codecs.jsatl12.tables import (
+    ADAS_TYPES,
+    BSD_TYPES,
+    DSM_TYPES,
+    FLAG_STATES,
+    FLAG_STATES_SC,
+    HARSH_DRIVING_TYPES,
+    PASSENGER_TYPES,
+    SPEEDING_KINDS,
+    TYRE_ALARMS,
+)
 from jtgate.codecs.jt808 import LocationReport, SetParameters
 from jtgate.codecs.jt808.additional import Mileage
+from jtgate.codecs.jt808.parameter_blocks import CanIdCollection
 from jtgate.codecs.jt808.parameters import PARAMETER_ROWS, Parameter
 from jtgate.codecs.jt808.tables import (
     ALARM_FLAG_ROWS,
@@ -24,7 +35,7 @@ from jtgate.codecs.jt808.tables import (
     acknowledged_alarms,
 )
 from jtgate.codecs.jt1078.items import VIDEO_ALARMS
-from jtgate.codecs.profile import Dialect
+from jtgate.codecs.profile import Dialect, Profile
 from jtgate.codecs.wire import Span
 
 BASE = bytes.fromhex("00000000000000030260d36106ee98e100320064000a250314151000")
@@ -48,7 +59,7 @@ def test_known_item_ids_are_those_of_the_standards() -> None:
     """§4.4, 1078 §1.12 and active-safety §1: these ids and no others."""
     of_808 = {0x01, 0x02, 0x03, 0x04, 0x05, 0x06, 0x07, 0x11, 0x12, 0x13, 0x25, 0x2A, 0x2B, 0x30, 0x31, 0xE0}
     of_1078 = {0x14, 0x15, 0x16, 0x17, 0x18}
-    of_jsatl12 = {0x64, 0x65, 0x66, 0x67, 0x70}
+    of_jsatl12 = {0x64, 0x65, 0x66, 0x67, 0x68, 0x70, 0x71, 0xF1, 0xF2}
     assert set(ITEMS) == of_808 | of_1078 | of_jsatl12
     assert {i for i, forms in ITEMS.items() if forms[-1].editions == ALL_EDITIONS} == {1, 2, 3, 0x11, 0x12, 0x13}
     assert {i for i, forms in ITEMS.items() if forms[-1].editions == (Edition.V2019,)} == {0x05, 0x06}
@@ -95,6 +106,10 @@ def test_status_bits() -> None:
         (VIDEO_ALARMS, range(7)),
         (TYRE_ALARMS, range(8)),
         (BSD_TYPES, (1, 2, 3)),
+        (PASSENGER_TYPES, (1, 2, 0x80)),
+        (SPEEDING_KINDS, (0, 1)),
+        (FLAG_STATES, (0, 1, 2)),
+        (FLAG_STATES_SC, (0, 1, 2, 3)),
         (HARSH_DRIVING_TYPES, range(1, 8)),
         (PLATE_COLOURS, (0, 1, 2, 3, 4, 5, 9, 91, 92, 93, 94)),
         (ADAS_TYPES[Dialect.SU], (1, 2, 3, 4, 5, 6, 7, 0x10, 0x11)),
@@ -136,7 +151,8 @@ def test_parameter_is_decoded_by_its_length() -> None:
             "05 0000008404 00000002 0000008403 000002 0000001003 434d00 0000011208 0102030405060708 0000f00101 07"
         )
     ).parameters
-    assert (long.value, odd.value, text.value, can.value, vendor.value) == (2, None, "CM", None, None)
+    assert (long.value, odd.value, text.value, vendor.value) == (2, None, "CM", None)
+    assert can.value == CanIdCollection(interval_ms=0x01020304, can_id=0x05060708)
     assert can.to_json()["name"] == "can_id_collection"
     assert vendor.to_json() == {"id": "0x0000f001", "name": None, "term": None, "value": None, "raw": "07"}
 
@@ -144,19 +160,33 @@ def test_parameter_is_decoded_by_its_length() -> None:
 # ------------------------------------------------------------------------------------ rules
 
 
-@pytest.mark.parametrize("item_id", ITEMS)
-def test_item_decode_undoes_encode(item_id: int) -> None:
-    """Every value of every item comes back, and the item it is put into carries it."""
+FORMS = [form for forms in ITEMS.values() for form in forms]
+
+
+def form_id(form: ItemForm) -> str:
+    """For the names of tests."""
+    return f"{form.id:02x}-{form.name}"
+
+
+def of_dialect(form: ItemForm) -> Profile:
+    """A terminal that has this form; auto where everybody may have it."""
+    return Profile(dialect=form.dialects[0] if form.dialects else Dialect.AUTO)
+
+
+@pytest.mark.parametrize("form", FORMS, ids=form_id)
+def test_item_decode_undoes_encode(form: ItemForm) -> None:
+    """Every value of every form of an item comes back, and the item it is put into carries it."""
+    profile = of_dialect(form)
 
     @settings(max_examples=25, deadline=None)
-    @given(structures(ITEMS[item_id][-1].cls, Edition.V2013))
+    @given(structures(form.cls, Edition.V2013))
     def check(value: Any) -> None:
         item = LocationItem.of(value)
-        assert item.id == item_id
+        assert item.id == form.id
         assert type(value).decode(item.raw) == value
         deviations: list[str] = []
         body = BASE + bytes([item.id, len(item.raw)]) + item.raw
-        (read,) = LocationReport.decode(body, Edition.V2013, deviations).items
+        (read,) = LocationReport.decode(body, Edition.V2013, deviations, profile=profile).items
         assert read == item
         assert read.value is not None
         assert dev.ITEM_LENGTH_UNKNOWN not in deviations
@@ -164,11 +194,13 @@ def test_item_decode_undoes_encode(item_id: int) -> None:
     check()
 
 
-@pytest.mark.parametrize("item_id", [i for i in sorted(ITEMS) if i not in {0x07, 0xE0}])
-def test_a_wrong_length_leaves_a_known_item_raw(item_id: int) -> None:
+@pytest.mark.parametrize("form", [form for form in FORMS if form.id not in {0x07, 0xE0}], ids=form_id)
+def test_a_wrong_length_leaves_a_known_item_raw(form: ItemForm) -> None:
     """Trackers use the same ids for other things: then the value is null, the bytes stay, and it is noted."""
     deviations: list[str] = []
-    (item,) = report(f"{item_id:02x}03ffffff" if item_id != 0x18 else "1801ff", deviations).items
+    tlv = f"{form.id:02x}03ffffff" if form.id != 0x18 else "1801ff"
+    body = BASE + bytes.fromhex(tlv)
+    (item,) = LocationReport.decode(body, Edition.V2013, deviations, profile=of_dialect(form)).items
     assert item.value is None
     assert item.to_json()["value"] is None
     assert item.to_json()["raw"] in {"ffffff", "ff"}

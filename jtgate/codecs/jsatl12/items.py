@@ -1,120 +1,105 @@
-"""Alarm items 0x64–0x67 and 0x70 of location reports (active-safety §1).
+"""Items of location reports: alarms 0x64–0x68, 0x70 and 0x71, abnormalities 0xF1 and 0xF2 (active-safety §1).
 
-The length S of the alarm identification number 报警标识号 differs by dialect (16, 38, 39, 40) and moves
-all that contains it; it is found from the length of the item (§1.9).
+Each alarm ends with its identification number 报警标识号, whose length S differs by dialect, see `alarm_number`.
+0x32 of 黑标 and its 0x71 have no published layout and stay raw.
 """
-
-from typing import Any
 
 from jtgate.codecs import deviations as dev
 from jtgate.codecs.declare import (
     Structure,
     bcd_time,
     byte,
-    chars,
     count_of,
     dword,
     dword_latitude,
     dword_longitude,
+    of_kind,
     one_of,
     raw,
     repeat,
     structure,
     word,
 )
+from jtgate.codecs.edition import Edition
 from jtgate.codecs.groups import OneOf
-from jtgate.codecs.items import item
+from jtgate.codecs.items import item, one_byte_more
+from jtgate.codecs.jsatl12.alarm_number import (
+    ALARM_NUMBERS,
+    FORMS,
+    TIME_BYTES,
+    AlarmNumber,
+    AlarmNumberGd,
+    has_time,
+    note_other_dialect,
+    number_to_end,
+    sizes_to_try,
+)
+from jtgate.codecs.jsatl12.by_dialect import CodeByDialect, types_in, with_own_names
 from jtgate.codecs.jsatl12.tables import (
     ADAS_TYPES,
     BSD_TYPES,
     DEPARTURES,
     DSM_TYPES,
     FLAG_STATES,
+    FLAG_STATES_SC,
     HARSH_DRIVING_TYPES,
     LEVELS,
+    PASSENGER_TYPES,
     ROAD_SIGNS,
+    SPEEDING_KINDS,
     TYRE_ALARMS,
     VEHICLE_STATUS,
 )
 from jtgate.codecs.profile import Dialect
-from jtgate.codecs.tables import Choices
-from jtgate.codecs.timebase import WireTime
+from jtgate.codecs.timebase import RawTime, WireTime, decode_bcd_time
 from jtgate.codecs.wire import Scope
 
-
-@structure(clause="active-safety §1.2")
-class AlarmNumber(Structure):
-    """报警标识号 of 苏标, 16 bytes; echo its bytes in 0x9208, never rebuild it."""
-
-    terminal_id: str = chars("终端ID", 7)
-    time: WireTime = bcd_time("时间")
-    sequence: int = byte("序号")
-    attachment_count: int = byte("附件数量")
-    reserved: bytes = raw("预留", 1)
-
-
-@structure(clause="active-safety §1.2")
-class AlarmNumberHlj(AlarmNumber):
-    """报警标识号 of 黑标, 38 bytes."""
-
-    terminal_id: str = chars("终端ID", 30)
-    reserved: bytes = raw("预留", 0)
-
-
-@structure(clause="active-safety §1.2")
-class AlarmNumberSc(AlarmNumber):
-    """报警标识号 of 川标 under a 2019 header, 39 bytes."""
-
-    terminal_id: str = chars("终端ID", 30)
+__all__ = [
+    "ALARM_NUMBERS",
+    "AdasAlarm",
+    "AlarmNumber",
+    "AlgorithmAbnormality",
+    "BsdAlarm",
+    "DsmAlarm",
+    "HarshDrivingAlarm",
+    "InstallationAbnormality",
+    "PassengerAlarm",
+    "PositioningAlarm",
+    "TpmsAlarm",
+    "TyreAlarm",
+    "WideTyreAlarm",
+    "ZjBsdAlarm",
+    "tyre_form",
+]
 
 
-@structure(clause="active-safety §1.2")
-class AlarmNumberGd(AlarmNumber):
-    """报警标识号 of 粤标, 40 bytes."""
-
-    terminal_id: str = chars("终端ID", 30)
-    reserved: bytes = raw("预留", 2)
+def _lengths(alarm: type[Structure]) -> frozenset[int]:
+    """Lengths that an alarm item has in the dialects (§1.9)."""
+    head = alarm.offset_of("alarm_number", Edition.V2013)
+    return frozenset(head + size for size in ALARM_NUMBERS)
 
 
-#: S -> form.
-ALARM_NUMBERS: dict[int, type[AlarmNumber]] = {
-    16: AlarmNumber,
-    38: AlarmNumberHlj,
-    39: AlarmNumberSc,
-    40: AlarmNumberGd,
-}
-
-#: Form -> dialect whose alarm types apply; 黑标 is not published, so its codes are read as 苏标.
-DIALECT_OF: dict[type[AlarmNumber], Dialect] = {
-    AlarmNumber: Dialect.SU,
-    AlarmNumberHlj: Dialect.SU,
-    AlarmNumberSc: Dialect.DB32,
-    AlarmNumberGd: Dialect.GD,
-}
+#: Widths of an item of the tyre list (§8 item 2).
+TYRE_WIDTHS = (9, 10)
 
 
-def _longest_fitting(rest: bytes, _scope: Scope) -> type[AlarmNumber] | None:
-    """The form that takes all that is left, else the longest that fits (§1.9)."""
-    fitting = [size for size in ALARM_NUMBERS if size <= len(rest)]
-    return ALARM_NUMBERS[max(fitting)] if fitting else None
+def _tyre_list_fitting(rest: bytes, scope: Scope) -> type[AlarmNumber] | None:
+    """The form after which the count and n items of 9 or 10 bytes end exactly (§1.9).
 
-
-def _tyre_list_fitting(rest: bytes, _scope: Scope) -> type[AlarmNumber] | None:
-    """The form after which the count and n items of 9 or 10 bytes end exactly (§1.9)."""
-    for size, form in ALARM_NUMBERS.items():
-        if size < len(rest) and len(rest) - size - 1 in (rest[size] * 9, rest[size] * 10):
-            return form
-    return None
-
-
-def _types_of(tables: dict[Dialect, Choices]) -> Any:
-    def table(alarm: Any) -> Choices:
-        return tables[DIALECT_OF[type(alarm.alarm_number)]]
-
-    return table
-
-
-_FORMS = tuple(ALARM_NUMBERS.values())
+    Of several that of the profile's own width, then one whose time is a calendar time, then the first.
+    """
+    fitting = [
+        (size, width)
+        for size in sizes_to_try(scope)
+        for width in TYRE_WIDTHS
+        if size < len(rest) and len(rest) - size - 1 == rest[size] * width
+    ]
+    if not fitting:
+        return None
+    own = scope.run.profile.tyre_item_bytes
+    size, _ = min(fitting, key=lambda fit: (fit[1] != own, not has_time(rest, fit[0])))
+    note_other_dialect(size, scope)
+    return ALARM_NUMBERS[size]
 
 
 @item(
@@ -130,7 +115,7 @@ class AdasAlarm(Structure):
 
     alarm_id: int = dword("报警ID")
     flag: int = byte("标志状态", table=FLAG_STATES)
-    alarm_type: int = byte("报警/事件类型", table=_types_of(ADAS_TYPES))
+    alarm_type: int = of_kind("报警/事件类型", CodeByDialect(types_in(ADAS_TYPES)))
     level: int = byte("报警级别", table=LEVELS)
     front_speed_kmh: int = byte("前车车速", unit="km/h")
     front_distance_100ms: int = byte("前车/行人距离", unit="100 ms")
@@ -143,7 +128,7 @@ class AdasAlarm(Structure):
     longitude: float = dword_longitude("经度")
     time: WireTime = bcd_time("日期时间")
     vehicle_status: int = word("车辆状态", table=VEHICLE_STATUS)
-    alarm_number: AlarmNumber = one_of("报警标识号", AlarmNumber, _FORMS, _longest_fitting)
+    alarm_number: AlarmNumber = one_of("报警标识号", AlarmNumber, FORMS, number_to_end)
 
 
 @item(
@@ -159,7 +144,7 @@ class DsmAlarm(Structure):
 
     alarm_id: int = dword("报警ID")
     flag: int = byte("标志状态", table=FLAG_STATES)
-    alarm_type: int = byte("报警/事件类型", table=_types_of(DSM_TYPES))
+    alarm_type: int = of_kind("报警/事件类型", CodeByDialect(with_own_names(types_in(DSM_TYPES))))
     level: int = byte("报警级别", table=LEVELS)
     fatigue: int = byte("疲劳程度")
     reserved: bytes = raw("预留", 4)
@@ -169,7 +154,7 @@ class DsmAlarm(Structure):
     longitude: float = dword_longitude("经度")
     time: WireTime = bcd_time("日期时间")
     vehicle_status: int = word("车辆状态", table=VEHICLE_STATUS)
-    alarm_number: AlarmNumber = one_of("报警标识号", AlarmNumber, _FORMS, _longest_fitting)
+    alarm_number: AlarmNumber = one_of("报警标识号", AlarmNumber, FORMS, number_to_end)
 
 
 @structure(clause="active-safety §1.7")
@@ -190,7 +175,16 @@ class WideTyreAlarm(TyreAlarm):
     position: int = word("胎压报警位置")
 
 
-def _tyre_form(rest: bytes, scope: Scope) -> type[TyreAlarm] | None:
+#: Form of the identification number -> form of a tyre for encoding; 9 bytes where nothing says otherwise (§1.7).
+_TYRE_FORMS: dict[type[AlarmNumber], type[TyreAlarm]] = {AlarmNumberGd: WideTyreAlarm}
+
+
+def tyre_form(number: AlarmNumber) -> type[TyreAlarm]:
+    """The form of the tyres in an alarm with such a number, when we write one."""
+    return _TYRE_FORMS.get(type(number), TyreAlarm)
+
+
+def _tyre_form_fitting(rest: bytes, scope: Scope) -> type[TyreAlarm] | None:
     """9 or 10 bytes for each tyre still to come."""
     to_come = scope["count"] - scope.index
     return WideTyreAlarm if len(rest) == 10 * to_come else TyreAlarm
@@ -208,10 +202,10 @@ class TpmsAlarm(Structure):
     longitude: float = dword_longitude("经度")
     time: WireTime = bcd_time("日期时间")
     vehicle_status: int = word("车辆状态", table=VEHICLE_STATUS)
-    alarm_number: AlarmNumber = one_of("报警标识号", AlarmNumber, _FORMS, _tyre_list_fitting)
+    alarm_number: AlarmNumber = one_of("报警标识号", AlarmNumber, FORMS, _tyre_list_fitting)
     count: int = count_of("tyres", 1, "报警/事件列表总数", default=None)
     tyres: tuple[TyreAlarm, ...] = repeat(
-        "报警/事件信息列表", OneOf(TyreAlarm, (TyreAlarm, WideTyreAlarm), _tyre_form), count="count"
+        "报警/事件信息列表", OneOf(TyreAlarm, (TyreAlarm, WideTyreAlarm), _tyre_form_fitting), count="count"
     )
 
 
@@ -228,7 +222,64 @@ class BsdAlarm(Structure):
     longitude: float = dword_longitude("经度")
     time: WireTime = bcd_time("日期时间")
     vehicle_status: int = word("车辆状态", table=VEHICLE_STATUS)
-    alarm_number: AlarmNumber = one_of("报警标识号", AlarmNumber, _FORMS, _longest_fitting)
+    alarm_number: AlarmNumber = one_of("报警标识号", AlarmNumber, FORMS, number_to_end)
+
+
+def _is_zj_bsd(raw: bytes) -> bool:
+    """41 bytes with a BSD type at 5, and no tyre alarm without tyres (§8 item 15).
+
+    Those are the two things 41 bytes can be. A byte lies between their layouts: the time of a tyre alarm, read from
+    a blind-spot alarm, has the year for its month and is no time.
+    """
+    if len(raw) != min(_lengths(BsdAlarm)) or raw[BsdAlarm.offset_of("alarm_type", Edition.V2013)] not in _BSD_CODES:
+        return False
+    time_at = TpmsAlarm.offset_of("time", Edition.V2013)
+    time = decode_bcd_time(raw[time_at : time_at + TIME_BYTES])
+    tyres = raw[TpmsAlarm.offset_of("alarm_number", Edition.V2013) + min(ALARM_NUMBERS)]
+    return bool(tyres) or isinstance(time, RawTime)
+
+
+_BSD_CODES = frozenset(row.code for row in BSD_TYPES)
+
+
+@item(
+    0x66,
+    "bsd_alarm",
+    "盲区监测系统报警",
+    clause="active-safety §1.8",
+    editions=(),
+    dialects=(Dialect.ZJ,),
+    fits=_is_zj_bsd,
+)
+class ZjBsdAlarm(BsdAlarm):
+    """0x66 盲区监测系统报警 of 浙标, as 0x67 of the others."""
+
+
+@item(
+    0x68,
+    "passenger_alarm",
+    "不按规定上下客及超员检测报警",
+    clause="active-safety §1.8",
+    editions=(),
+    trailing=dev.ITEM_TRAILING_BYTES,
+    dialects=(Dialect.SH, Dialect.HN),
+    fits=lambda raw: len(raw) in _lengths(PassengerAlarm),
+)
+class PassengerAlarm(Structure):
+    """0x68 不按规定上下客及超员检测 of 沪标, 智能识别(超员) of 湘标, 31 + S bytes."""
+
+    alarm_id: int = dword("报警ID")
+    flag: int = byte("标志状态", table=FLAG_STATES)
+    alarm_type: int = byte("报警/事件类型", table=PASSENGER_TYPES)
+    level: int = byte("报警级别", table=LEVELS)
+    reserved: bytes = raw("预留", 5)
+    speed_kmh: int = byte("车速", unit="km/h")
+    altitude_m: int = word("高程", signed=True, unit="m")
+    latitude: float = dword_latitude("纬度")
+    longitude: float = dword_longitude("经度")
+    time: WireTime = bcd_time("日期时间")
+    vehicle_status: int = word("车辆状态", table=VEHICLE_STATUS)
+    alarm_number: AlarmNumber = one_of("报警标识号", AlarmNumber, FORMS, number_to_end)
 
 
 @item(
@@ -254,4 +305,65 @@ class HarshDrivingAlarm(Structure):
     longitude: float = dword_longitude("经度")
     time: WireTime = bcd_time("日期时间")
     vehicle_status: int = word("车辆状态", table=VEHICLE_STATUS)
-    alarm_number: AlarmNumber = one_of("报警标识号", AlarmNumber, _FORMS, _longest_fitting)
+    alarm_number: AlarmNumber = one_of("报警标识号", AlarmNumber, FORMS, number_to_end)
+
+
+@item(
+    0x71,
+    "positioning_alarm",
+    "卫星定位系统报警",
+    clause="active-safety §1.8",
+    editions=(),
+    trailing=dev.ITEM_TRAILING_BYTES,
+    dialects=(Dialect.SC,),
+    fits=lambda raw: len(raw) in _lengths(PositioningAlarm),
+)
+class PositioningAlarm(Structure):
+    """0x71 卫星定位系统报警 (speeding) of 川标, 28 + S bytes; that of 黑标 is another (§8 item 16)."""
+
+    alarm_id: int = dword("报警ID")
+    flag: int = byte("标志状态", table=FLAG_STATES_SC)
+    alarm_type: int = byte("报警/事件类型")
+    speeding_kind: int = byte("超速类型", table=SPEEDING_KINDS)
+    terminal_threshold_kmh: int = byte("终端超速阈值", unit="km/h")
+    road_threshold_kmh: int = byte("道路超速阈值", unit="km/h")
+    speed_kmh: int = byte("车速", unit="km/h")
+    altitude_m: int = word("高程", signed=True, unit="m")
+    latitude: float = dword_latitude("纬度")
+    longitude: float = dword_longitude("经度")
+    time: WireTime = bcd_time("日期时间")
+    vehicle_status: int = word("车辆状态", table=VEHICLE_STATUS)
+    alarm_number: AlarmNumber = one_of("报警标识号", AlarmNumber, FORMS, number_to_end)
+
+
+@item(
+    0xF1,
+    "installation_abnormality",
+    "安装异常信息",
+    clause="active-safety §1.8",
+    editions=(),
+    dialects=(Dialect.GD,),
+)
+class InstallationAbnormality(Structure):
+    """0xF1 安装异常信息 of 粤标; the bits are the vendor's, and other vendors use the id for other things."""
+
+    installation_abnormality_flags: int = dword("安装异常信息")
+
+
+@item(0xF2, "algorithm_abnormality", "算法异常信息", clause="active-safety §1.8", editions=(), dialects=(Dialect.GD,))
+class AlgorithmAbnormality(Structure):
+    """0xF2 算法异常信息 of 粤标, like 0xF1."""
+
+    algorithm_abnormality_flags: int = dword("算法异常信息")
+
+
+# One simulator announces a byte more than its alarms have (§1.9).
+for _item_id, _alarm in (
+    (0x64, AdasAlarm),
+    (0x65, DsmAlarm),
+    (0x67, BsdAlarm),
+    (0x68, PassengerAlarm),
+    (0x70, HarshDrivingAlarm),
+    (0x71, PositioningAlarm),
+):
+    one_byte_more(_item_id, _lengths(_alarm))

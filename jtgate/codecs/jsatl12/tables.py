@@ -1,4 +1,4 @@
-"""Tables of T/JSATL 12 and its relatives (active-safety §1.3–§1.8), alarm types by dialect as data."""
+"""Tables of the alarms of T/JSATL 12 and its relatives (active-safety §1.3–§1.8), alarm types by dialect as data."""
 
 from jtgate.codecs.profile import Dialect
 from jtgate.codecs.tables import Bit, Bits, Choices
@@ -6,8 +6,16 @@ from jtgate.codecs.tables import Bit, Bits, Choices
 #: 标志状态 (§1.4).
 FLAG_STATES = Choices((0, "不可用", "instant"), (1, "开始", "start"), (2, "结束", "end"))
 
+#: 标志状态 of 0x71 (§1.8).
+FLAG_STATES_SC = Choices(*FLAG_STATES, (3, "持续", "continuing"))
+
 #: 报警级别 (§1.5).
-LEVELS = Choices((1, "一级报警", "level 1"), (2, "二级报警", "level 2"))
+LEVELS = Choices(
+    # 0 is seen in the field
+    (1, "一级报警", "level 1"),
+    (2, "二级报警", "level 2"),
+    (3, "三级报警", "level 3"),  # Beijing
+)
 
 #: 偏离类型 and 道路标志识别类型 of 0x64.
 DEPARTURES = Choices((1, "左侧偏离", "left"), (2, "右侧偏离", "right"))
@@ -142,6 +150,19 @@ BSD_TYPES = Choices(
     (1, "后方接近报警", "rear approach"),
     (2, "左侧后方接近报警", "left rear approach"),
     (3, "右侧后方接近报警", "right rear approach"),
+)
+
+#: 报警/事件类型 of 0x68 (§1.8).
+PASSENGER_TYPES = Choices(
+    (0x01, "超员报警", "passenger overload"),
+    (0x02, "不按规定上下客报警", "irregular boarding or alighting"),  # SH, presumed
+    (0x80, "未巡检乘客安全带事件", "passenger seat belts not checked event"),  # HN
+)
+
+#: 超速类型 bits of 0x71 (§1.8).
+SPEEDING_KINDS = Bits(
+    Bit(0, "超过终端限速", "over the limit of the terminal"),
+    Bit(1, "超过道路限速", "over the limit of the road"),
 )
 
 #: 报警/事件类型 of 0x70 (§1.8); 0x12 and above are custom.

@@ -1,7 +1,41 @@
 """JT/T 808 messages, editions 2011, 2013 and 2019: one declaration per message, one file per family."""
 
+import jtgate.codecs.jt808.parameter_blocks  # noqa: F401  forms of parameters
 from jtgate.codecs.items import LocationItem
-from jtgate.codecs.jt808.collection import DriverIdentity, UplinkTransparent
+from jtgate.codecs.jt808.areas import (
+    AreaQuery,
+    AreaQueryAnswer,
+    CircleArea,
+    DeleteCircles,
+    DeletePolygons,
+    DeleteRectangles,
+    RectangleArea,
+    SetCircles,
+    SetPolygon,
+    SetRectangles,
+    Vertex,
+)
+from jtgate.codecs.jt808.attributes import AttributesAnswer, QueryAttributes
+from jtgate.codecs.jt808.can import CanItem, CanUpload
+from jtgate.codecs.jt808.collection import (
+    DownlinkTransparent,
+    DriverIdentity,
+    QueryDriverIdentity,
+    UplinkTransparent,
+    WaybillReport,
+)
+from jtgate.codecs.jt808.compressed import CompressedData
+from jtgate.codecs.jt808.control import (
+    ConfirmAlarm,
+    ControlItem,
+    LinkDetection,
+    ServerConnection,
+    TerminalControl,
+    TrackingControl,
+    VehicleControl,
+    VehicleControlAnswer,
+    WirelessUpgrade,
+)
 from jtgate.codecs.jt808.general import (
     Heartbeat,
     PlatformGeneralAnswer,
@@ -11,7 +45,19 @@ from jtgate.codecs.jt808.general import (
     TimeAnswer,
     TimeQuery,
 )
-from jtgate.codecs.jt808.information import TextMessage
+from jtgate.codecs.jt808.information import (
+    AnswerItem,
+    AskQuestion,
+    EventItem,
+    EventReport,
+    InformationDemand,
+    InformationService,
+    MenuItem,
+    QuestionAnswer,
+    SetEvents,
+    SetInformationMenu,
+    TextMessage,
+)
 from jtgate.codecs.jt808.location import (
     LocationAnswer,
     LocationBase,
@@ -29,14 +75,64 @@ from jtgate.codecs.jt808.management import (
     RegisterAnswer,
     SetParameters,
     Unregister,
+    UnregisterAsPrinted,
+    unregister,
+)
+from jtgate.codecs.jt808.media_commands import (
+    CameraAnswer,
+    MediaItem,
+    MediaItemWithoutId,
+    MediaSearch,
+    MediaSearchAnswer,
+    RecordAudio,
+    TakePicture,
+    UploadOneMedia,
+    UploadStoredMedia,
 )
 from jtgate.codecs.jt808.multimedia import MediaEvent, MediaUpload, MediaUploadAnswer
 from jtgate.codecs.jt808.parameters import Parameter
+from jtgate.codecs.jt808.recorder import RecorderAnswer, RecorderCollect, RecorderRequest, RecorderSet, RecorderUpload
+from jtgate.codecs.jt808.routes import DeleteRoutes, RoutePoint, SetRoute
+from jtgate.codecs.jt808.rsa import PlatformRsaKey, TerminalRsaKey
+from jtgate.codecs.jt808.satellites import SatelliteSignal, SatelliteStatus
+from jtgate.codecs.jt808.telephone import CallBack, Contact, SetPhoneBook
+from jtgate.codecs.jt808.upgrade import PushUpgrade, UpgradeResult
+from jtgate.codecs.jt808.vendor import (
+    VendorHeartbeat,
+    VendorTextAnswer,
+    VendorTextAnswerUtf16,
+    VendorTimeAnswer,
+    VendorTimeRequest,
+)
 
 __all__ = [
+    "AnswerItem",
+    "AreaQuery",
+    "AreaQueryAnswer",
+    "AskQuestion",
+    "AttributesAnswer",
     "Authenticate",
+    "CallBack",
+    "CameraAnswer",
+    "CanItem",
+    "CanUpload",
+    "CircleArea",
+    "CompressedData",
+    "ConfirmAlarm",
+    "Contact",
+    "ControlItem",
+    "DeleteCircles",
+    "DeletePolygons",
+    "DeleteRectangles",
+    "DeleteRoutes",
+    "DownlinkTransparent",
     "DriverIdentity",
+    "EventItem",
+    "EventReport",
     "Heartbeat",
+    "InformationDemand",
+    "InformationService",
+    "LinkDetection",
     "LocationAnswer",
     "LocationBase",
     "LocationBatch",
@@ -44,23 +140,70 @@ __all__ = [
     "LocationQuery",
     "LocationReport",
     "MediaEvent",
+    "MediaItem",
+    "MediaItemWithoutId",
+    "MediaSearch",
+    "MediaSearchAnswer",
     "MediaUpload",
     "MediaUploadAnswer",
+    "MenuItem",
     "Parameter",
     "ParametersAnswer",
     "PlatformGeneralAnswer",
     "PlatformPartsRequest",
+    "PlatformRsaKey",
+    "PushUpgrade",
+    "QueryAttributes",
+    "QueryDriverIdentity",
     "QueryGivenParameters",
     "QueryParameters",
+    "QuestionAnswer",
+    "RecordAudio",
+    "RecorderAnswer",
+    "RecorderCollect",
+    "RecorderRequest",
+    "RecorderSet",
+    "RecorderUpload",
+    "RectangleArea",
     "Register",
     "RegisterAnswer",
+    "RoutePoint",
+    "SatelliteSignal",
+    "SatelliteStatus",
+    "ServerConnection",
+    "SetCircles",
+    "SetEvents",
+    "SetInformationMenu",
     "SetParameters",
+    "SetPhoneBook",
+    "SetPolygon",
+    "SetRectangles",
+    "SetRoute",
+    "TakePicture",
+    "TerminalControl",
     "TerminalGeneralAnswer",
     "TerminalPartsRequest",
+    "TerminalRsaKey",
     "TextMessage",
     "TimeAnswer",
     "TimeQuery",
+    "TrackingControl",
     "UndecodedReport",
     "Unregister",
+    "UnregisterAsPrinted",
+    "UpgradeResult",
     "UplinkTransparent",
+    "UploadOneMedia",
+    "UploadStoredMedia",
+    "VehicleControl",
+    "VehicleControlAnswer",
+    "VendorHeartbeat",
+    "VendorTextAnswer",
+    "VendorTextAnswerUtf16",
+    "VendorTimeAnswer",
+    "VendorTimeRequest",
+    "Vertex",
+    "WaybillReport",
+    "WirelessUpgrade",
+    "unregister",
 ]

@@ -7,6 +7,7 @@ from jtgate.codecs.declare import (
     byte,
     count_of,
     dword,
+    of_kind,
     raw,
     repeat,
     structure,
@@ -25,6 +26,8 @@ from jtgate.codecs.jt808.tables import (
     VEHICLE_SIGNALS,
 )
 from jtgate.codecs.kinds import Number
+from jtgate.codecs.profile import Profile
+from jtgate.codecs.readings import RereadBits, Stepped, signals_in_order
 from jtgate.codecs.wire import Scope
 
 
@@ -32,7 +35,7 @@ from jtgate.codecs.wire import Scope
 class Mileage(Structure):
     """0x01 里程, the odometer reading."""
 
-    mileage_km: float = dword("里程", scale=0.1, unit="km")
+    mileage_km: float = of_kind("里程", Stepped(4, "mileage_step_km"), unit="km")
 
 
 @item(0x02, "fuel", "油量", clause="§4.4")
@@ -129,7 +132,9 @@ class SegmentTime(Structure):
 class VehicleSignals(Structure):
     """0x25 扩展车辆信号状态位."""
 
-    vehicle_signals: int = dword("扩展车辆信号状态位", table=VEHICLE_SIGNALS)
+    vehicle_signals: int = of_kind(
+        "扩展车辆信号状态位", RereadBits(4, signals_in_order, signals_in_order, table=VEHICLE_SIGNALS)
+    )
 
 
 @item(0x2A, "io_status", "IO状态位", clause="§4.4", editions=SINCE_2013)
@@ -141,10 +146,15 @@ class IoStatus(Structure):
 
 @item(0x2B, "analog", "模拟量", clause="§4.4, §13 item 13", editions=SINCE_2013)
 class Analog(Structure):
-    """0x2B 模拟量: AD0 is the low half of the DWORD, so AD1 comes first on the wire."""
+    """0x2B 模拟量: AD0 is the low half of the DWORD, so AD1 comes first on the wire, unless a profile swaps them."""
 
     analog_1: int = word("模拟量AD1")
     analog_0: int = word("模拟量AD0")
+
+    @classmethod
+    def order_of(cls, profile: Profile) -> tuple[str, ...] | None:
+        """Some take the first WORD as AD0."""
+        return ("analog_0", "analog_1") if profile.analog_order == "ad0_first" else None
 
 
 @item(0x30, "signal_strength", "无线通信网络信号强度", clause="§4.4", editions=SINCE_2013)

@@ -1,4 +1,4 @@
-"""Data collection: driver identity and transparent data (JT/T 808 §3.7)."""
+"""Data collection: driver identity, e-waybill and transparent data (JT/T 808 §3.7)."""
 
 from datetime import date
 
@@ -13,13 +13,16 @@ from jtgate.codecs.declare import (
     by_edition,
     byte,
     chars,
+    count_of,
     dword,
     message,
+    of_kind,
     raw,
     string,
     word,
 )
 from jtgate.codecs.edition import ONLY_2011, SINCE_2013, Edition
+from jtgate.codecs.jsatl12.peripherals import QUERIES, REPORTS, TransparentContent, TransparentMessage
 from jtgate.codecs.jt808.tables import CARD_RESULTS, CARD_STATES, TRANSPARENT_TYPES
 from jtgate.codecs.timebase import RawTime, WireTime
 from jtgate.codecs.wire import Scope
@@ -80,11 +83,38 @@ def _transparent_layout(body: bytes, header: Edition) -> Edition:
     return Edition.V2011 if total >= package > 0 and len(body) == 7 + package else Edition.V2013
 
 
+@message(0x8702, clause="§3.2")
+class QueryDriverIdentity(Message):
+    """0x8702 上报驾驶员身份信息请求, since 2013; the answer 0x0702 has no serial."""
+
+
+@message(0x0701, clause="§3.7")
+class WaybillReport(Message):
+    """0x0701 电子运单上报; some vendors answer commands with it, as text."""
+
+    length: int = count_of("content", 4, "电子运单长度", wrong=dev.WAYBILL_WRONG_LENGTH, default=None)
+    content: bytes = raw("电子运单内容")
+
+
 @message(0x0900, clause="§3.7", detect=_transparent_layout)
-class UplinkTransparent(Message):
+class UplinkTransparent(TransparentMessage):
     """0x0900 数据上行透传."""
+
+    FORMS = REPORTS
 
     data_type: int = byte("透传消息类型", table=TRANSPARENT_TYPES)
     total_length: int | None = dword("数据总长度", editions=ONLY_2011, default=None)
     package_length: int | None = word("包数据长度", editions=ONLY_2011, default=None)
-    data: bytes = raw("透传消息内容")
+    data: bytes = of_kind("透传消息内容", TransparentContent(REPORTS, "透传消息内容", "§3.7"))
+
+
+@message(0x8900, clause="§3.7", detect=_transparent_layout)
+class DownlinkTransparent(TransparentMessage):
+    """0x8900 数据下行透传."""
+
+    FORMS = QUERIES
+
+    data_type: int = byte("透传消息类型", table=TRANSPARENT_TYPES)
+    total_length: int | None = dword("数据总长度", editions=ONLY_2011, default=None)
+    package_length: int | None = word("包数据长度", editions=ONLY_2011, default=None)
+    data: bytes = of_kind("透传消息内容", TransparentContent(QUERIES, "透传消息内容", "§3.7"))

@@ -1,9 +1,11 @@
 """General messages: answers, heartbeat, missing parts, server time (JT/T 808 §3.2)."""
 
-from jtgate.codecs.declare import Message, bcd_time, by_edition, byte, count_of, message, repeat, word
+from jtgate.codecs.declare import Message, bcd_time, by_edition, byte, message, of_kind, repeat, word
 from jtgate.codecs.edition import Edition
 from jtgate.codecs.jt808.tables import RESULTS
 from jtgate.codecs.kinds import Number
+from jtgate.codecs.profile import Profile
+from jtgate.codecs.profiled import ProfiledCount
 from jtgate.codecs.timebase import WireTime
 
 
@@ -51,19 +53,27 @@ def _parts_layout(body: bytes, header: Edition) -> Edition:
     return header
 
 
-@message(0x8003, clause="§3.2", detect=_parts_layout)
+def _count_bytes(profile: Profile, _edition: Edition) -> int | None:
+    return {"auto": None, "byte": 1, "word": 2}[profile.parts_count]
+
+
+#: BYTE since 2013, WORD in 2019 (§13 item 5).
+_COUNT = ProfiledCount(by_edition(1, 1, 2), _count_bytes)
+
+
+@message(0x8003, clause="§3.2, §13 item 5", detect=_parts_layout)
 class PlatformPartsRequest(Message):
     """0x8003 服务器补传分包请求, since 2013."""
 
     first_serial: int = word("原始消息流水号")
-    count: int = count_of("part_numbers", by_edition(1, 1, 2), "重传包总数", default=None)
+    count: int = of_kind("重传包总数", _COUNT, counts="part_numbers", default=None)
     part_numbers: tuple[int, ...] = repeat("重传包ID列表", Number(2), count="count")
 
 
-@message(0x0005, clause="§3.2", detect=_parts_layout)
+@message(0x0005, clause="§3.2, §13 item 5", detect=_parts_layout)
 class TerminalPartsRequest(Message):
     """0x0005 终端补传分包请求, 2019."""
 
     first_serial: int = word("原始消息流水号")
-    count: int = count_of("part_numbers", by_edition(1, 1, 2), "重传包总数", default=None)
+    count: int = of_kind("重传包总数", _COUNT, counts="part_numbers", default=None)
     part_numbers: tuple[int, ...] = repeat("重传包ID列表", Number(2), count="count")

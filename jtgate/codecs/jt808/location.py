@@ -15,6 +15,7 @@ from jtgate.codecs.declare import (
     dword_longitude,
     message,
     nested,
+    of_kind,
     raw,
     repeat,
     structure,
@@ -25,6 +26,7 @@ from jtgate.codecs.edition import SINCE_2013, Edition
 from jtgate.codecs.groups import Sized
 from jtgate.codecs.items import LocationItem
 from jtgate.codecs.jt808.tables import ALARM_FLAGS, BATCH_TYPES, STATUS
+from jtgate.codecs.readings import RereadBits, Stepped, from_alarm_bits, to_alarm_bits
 from jtgate.codecs.timebase import RawTime, WireTime, decode_bcd_time
 
 
@@ -32,12 +34,14 @@ from jtgate.codecs.timebase import RawTime, WireTime, decode_bcd_time
 class LocationBase(Structure):
     """位置基本信息, the 28 bytes every location begins with."""
 
-    alarm_flags: int = dword("报警标志", table=ALARM_FLAGS, clause="§4.2")
+    alarm_flags: int = of_kind(
+        "报警标志", RereadBits(4, from_alarm_bits, to_alarm_bits, table=ALARM_FLAGS), clause="§4.2"
+    )
     status: int = dword("状态", table=STATUS, clause="§4.3")
     latitude: float = dword_latitude("纬度")
     longitude: float = dword_longitude("经度")
     altitude_m: int = word("高程", signed=True, unit="m")
-    speed_kmh: float = word("速度", scale=0.1, unit="km/h")
+    speed_kmh: float = of_kind("速度", Stepped(2, "speed_step_kmh"), unit="km/h")
     heading_deg: int = word("方向", unit="°", valid=(0, 359))
     time: WireTime = bcd_time("时间")
 

@@ -19,6 +19,7 @@ from jtgate.codecs.edition import ONLY_2011, ONLY_2019, Edition
 from jtgate.codecs.jt808.parameters import Parameter, parameters_layout
 from jtgate.codecs.jt808.tables import PLATE_COLOURS, PLAUSIBLE_PLATE_COLOURS, REGISTER_RESULTS
 from jtgate.codecs.kinds import Number
+from jtgate.codecs.profile import AUTO, Profile
 from jtgate.codecs.text import Pad
 
 
@@ -62,9 +63,19 @@ class RegisterAnswer(Message):
     )
 
 
-@message(0x0003, clause="§3.2")
+@message(0x0003, clause="§3.2, §13 item 25")
 class Unregister(Message):
     """0x0003 终端注销."""
+
+
+@message(0x0101, clause="§3.1, §13 item 25")
+class UnregisterAsPrinted(Unregister):
+    """0x0101 终端注销 by the annex of 2011, whose body chapter has 0x0003."""
+
+
+def unregister(profile: Profile = AUTO) -> Unregister:
+    """The message with which a terminal logs out: 0x0003, or 0x0101 where its profile says so (§13 item 25)."""
+    return Unregister() if profile.logout_id == Unregister.INFO.msg_id else UnregisterAsPrinted()
 
 
 def _authenticate_layout(body: bytes, header: Edition) -> Edition:

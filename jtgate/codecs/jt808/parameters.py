@@ -1,15 +1,18 @@
 """Terminal parameters 终端参数 (JT/T 808 §6): the table, and items of 0x8103 and 0x0104."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import ClassVar, NamedTuple, Self, TypeVar
 
-from jtgate.codecs import declare
+from jtgate.codecs import declare, jsonvalues
 from jtgate.codecs import deviations as dev
 from jtgate.codecs.declare import Structure, TlvItem, try_whole
 from jtgate.codecs.edition import ALL_EDITIONS, ONLY_2019, SINCE_2013, Edition
+from jtgate.codecs.errors import EncodeError, in_field
+from jtgate.codecs.groups import from_first
+from jtgate.codecs.jt808.tables import ALARM_FLAGS, PLATE_COLOURS
 from jtgate.codecs.kinds import shorten
-from jtgate.codecs.tables import Bit, Bits
-from jtgate.codecs.text import CODEC, TextRule, decode_text
+from jtgate.codecs.tables import Bit, Bits, Choices, is_called, nearest
+from jtgate.codecs.text import CODEC, TextRule, decode_text, encode_text
 from jtgate.codecs.wire import Scope, Span
 
 D = "DWORD"
@@ -22,11 +25,61 @@ _INTEGERS = (D, W, B)
 _OLD = (Edition.V2011, Edition.V2013)
 
 
+#: 位置汇报策略, parameter 0x0020.
+REPORT_STRATEGIES = Choices(
+    (0, "定时汇报", "by time"), (1, "定距汇报", "by distance"), (2, "定时和定距汇报", "by time and distance")
+)
+
+#: 位置汇报方案, parameter 0x0021.
+REPORT_SCHEMES = Choices(
+    (0, "根据ACC状态", "by ACC"), (1, "先判断登录状态, 若登录再根据ACC状态", "by login, then by ACC")
+)
+
+#: 终端电话接听策略, parameter 0x0045.
+CALL_STRATEGIES = Choices(
+    (0, "自动接听", "automatic"), (1, "ACC ON时自动接听, OFF时手动接听", "automatic with ACC on, else by hand")
+)
+
+#: GNSS定位模式, parameter 0x0090.
+GNSS_MODES = Bits(
+    Bit(0, "GPS", "GPS"), Bit(1, "北斗", "BeiDou"), Bit(2, "GLONASS", "GLONASS"), Bit(3, "Galileo", "Galileo")
+)
+
+#: GNSS波特率, parameter 0x0091.
+GNSS_BAUDS = Choices(
+    (0, "4800", "4800"),
+    (1, "9600", "9600"),
+    (2, "19200", "19200"),
+    (3, "38400", "38400"),
+    (4, "57600", "57600"),
+    (5, "115200", "115200"),
+)
+
+#: GNSS模块详细定位数据输出频率, parameter 0x0092.
+GNSS_RATES = Choices(
+    (0, "500ms", "500 ms"),
+    (1, "1000ms", "1000 ms"),
+    (2, "2000ms", "2000 ms"),
+    (3, "3000ms", "3000 ms"),
+    (4, "4000ms", "4000 ms"),
+)
+
+#: GNSS模块详细定位数据上传方式, parameter 0x0094.
+GNSS_UPLOADS = Choices(
+    (0x00, "本地存储, 不上传", "store only"),
+    (0x01, "按时间间隔上传", "by time"),
+    (0x02, "按距离间隔上传", "by distance"),
+    (0x0B, "按累计时间上传", "by accumulated time"),
+    (0x0C, "按累计距离上传", "by accumulated distance"),
+    (0x0D, "按累计条数上传", "by accumulated count"),
+)
+
+
 class ParameterRow(NamedTuple):
     """A row of the table.
 
     `type` is DWORD, WORD, BYTE, STRING (GBK) or BYTE[n]; a value of another length than its type is
-    decoded by its length (terminals send 0x0084 as DWORD).
+    decoded by its length (terminals send 0x0084 as DWORD). `table` says what codes or bits mean.
     """
 
     id: int
@@ -35,6 +88,7 @@ class ParameterRow(NamedTuple):
     term: str
     unit: str = ""
     editions: tuple[Edition, ...] = ALL_EDITIONS
+    table: Choices | Bits | None = None
 
 
 PARAMETER_ROWS = (
@@ -61,8 +115,8 @@ PARAMETER_ROWS = (
     ParameterRow(0x001C, D, "ic_card_udp_port", "道路运输证IC卡认证主服务器UDP端口", "", SINCE_2013),
     ParameterRow(0x001D, S, "ic_card_backup_server", "道路运输证IC卡认证备份服务器IP地址或域名", "", SINCE_2013),
     # 0x001E–0x001F reserved
-    ParameterRow(0x0020, D, "report_strategy", "位置汇报策略"),
-    ParameterRow(0x0021, D, "report_scheme", "位置汇报方案"),
+    ParameterRow(0x0020, D, "report_strategy", "位置汇报策略", table=REPORT_STRATEGIES),
+    ParameterRow(0x0021, D, "report_scheme", "位置汇报方案", table=REPORT_SCHEMES),
     ParameterRow(0x0022, D, "interval_not_logged_in_s", "驾驶员未登录汇报时间间隔", "s"),
     ParameterRow(0x0023, S, "secondary_apn", "从服务器APN", "", ONLY_2019),
     ParameterRow(0x0024, S, "secondary_dial_user", "从服务器无线通信拨号用户名", "", ONLY_2019),
@@ -85,17 +139,17 @@ PARAMETER_ROWS = (
     ParameterRow(0x0042, S, "factory_reset_phone", "恢复出厂设置电话号码"),
     ParameterRow(0x0043, S, "platform_sms_number", "监控平台SMS电话号码"),
     ParameterRow(0x0044, S, "sms_alarm_number", "接收终端SMS文本报警号码"),
-    ParameterRow(0x0045, D, "answering_strategy", "终端电话接听策略"),
+    ParameterRow(0x0045, D, "answering_strategy", "终端电话接听策略", table=CALL_STRATEGIES),
     ParameterRow(0x0046, D, "call_limit_s", "每次最长通话时间", "s"),
     ParameterRow(0x0047, D, "monthly_call_limit_s", "当月最长通话时间", "s"),
     ParameterRow(0x0048, S, "monitor_phone", "监听电话号码"),
     ParameterRow(0x0049, S, "privileged_sms_number", "监管平台特权短信号码"),
     # 0x004A–0x004F reserved
-    ParameterRow(0x0050, D, "alarm_mask", "报警屏蔽字"),
-    ParameterRow(0x0051, D, "alarm_sms_switch", "报警发送文本SMS开关"),
-    ParameterRow(0x0052, D, "alarm_photo_switch", "报警拍摄开关"),
-    ParameterRow(0x0053, D, "alarm_photo_store", "报警拍摄存储标志"),
-    ParameterRow(0x0054, D, "key_alarms", "关键标志"),
+    ParameterRow(0x0050, D, "alarm_mask", "报警屏蔽字", table=ALARM_FLAGS),
+    ParameterRow(0x0051, D, "alarm_sms_switch", "报警发送文本SMS开关", table=ALARM_FLAGS),
+    ParameterRow(0x0052, D, "alarm_photo_switch", "报警拍摄开关", table=ALARM_FLAGS),
+    ParameterRow(0x0053, D, "alarm_photo_store", "报警拍摄存储标志", table=ALARM_FLAGS),
+    ParameterRow(0x0054, D, "key_alarms", "关键标志", table=ALARM_FLAGS),
     ParameterRow(0x0055, D, "speed_limit_kmh", "最高速度", "km/h"),
     ParameterRow(0x0056, D, "overspeed_duration_s", "超速持续时间", "s"),
     ParameterRow(0x0057, D, "continuous_driving_limit_s", "连续驾驶时间门限", "s"),
@@ -127,13 +181,13 @@ PARAMETER_ROWS = (
     ParameterRow(0x0081, W, "province", "车辆所在的省域ID"),
     ParameterRow(0x0082, W, "city", "车辆所在的市域ID"),
     ParameterRow(0x0083, S, "plate", "机动车号牌"),
-    ParameterRow(0x0084, B, "plate_color", "车牌颜色"),
+    ParameterRow(0x0084, B, "plate_color", "车牌颜色", table=PLATE_COLOURS),
     # 0x0085–0x008F reserved
-    ParameterRow(0x0090, B, "gnss_mode", "GNSS定位模式", "", SINCE_2013),
-    ParameterRow(0x0091, B, "gnss_baud", "GNSS波特率", "", SINCE_2013),
-    ParameterRow(0x0092, B, "gnss_output_rate", "GNSS模块详细定位数据输出频率", "", SINCE_2013),
+    ParameterRow(0x0090, B, "gnss_mode", "GNSS定位模式", "", SINCE_2013, table=GNSS_MODES),
+    ParameterRow(0x0091, B, "gnss_baud", "GNSS波特率", "", SINCE_2013, table=GNSS_BAUDS),
+    ParameterRow(0x0092, B, "gnss_output_rate", "GNSS模块详细定位数据输出频率", "", SINCE_2013, table=GNSS_RATES),
     ParameterRow(0x0093, D, "gnss_collection_s", "GNSS模块详细定位数据采集频率", "s", SINCE_2013),
-    ParameterRow(0x0094, B, "gnss_upload_mode", "GNSS模块详细定位数据上传方式", "", SINCE_2013),
+    ParameterRow(0x0094, B, "gnss_upload_mode", "GNSS模块详细定位数据上传方式", "", SINCE_2013, table=GNSS_UPLOADS),
     ParameterRow(0x0095, D, "gnss_upload_setting", "GNSS模块详细定位数据上传设置", "", SINCE_2013),
     # 0x0096–0x00FF reserved
     ParameterRow(0x0100, D, "can1_collection_ms", "CAN总线通道1采集时间间隔", "ms", SINCE_2013),
@@ -144,6 +198,7 @@ PARAMETER_ROWS = (
     ParameterRow(0x0110, X, "can_id_collection", "CAN总线ID单独采集设置", "", SINCE_2013),
     # 0x0111–0x01FF further CAN ids, see _row
     # 0xF000–0xFFFF vendor; of active safety profiles:
+    ParameterRow(0xF0E9, X, "driver_comparison", "驾驶员比对"),
     ParameterRow(0xF364, X, "adas_parameters", "高级驾驶辅助系统参数"),
     ParameterRow(0xF365, X, "dsm_parameters", "驾驶员状态监测系统参数"),
     ParameterRow(0xF366, X, "tpms_parameters", "胎压监测系统参数"),
@@ -152,11 +207,6 @@ PARAMETER_ROWS = (
 )
 
 PARAMETERS = {row.id: row for row in PARAMETER_ROWS}
-
-#: Bits of parameter 0x0090 GNSS定位模式.
-GNSS_MODES = Bits(
-    Bit(0, "GPS", "GPS"), Bit(1, "北斗", "BeiDou"), Bit(2, "GLONASS", "GLONASS"), Bit(3, "Galileo", "Galileo")
-)
 
 #: Parameters from 0x0111 on are like 0x0110, each for another CAN id.
 _CAN_ID = 0x0110
@@ -212,15 +262,22 @@ class Parameter(TlvItem):
     ID_TERM: ClassVar[str] = "参数ID"
 
     @classmethod
-    def of(cls, parameter_id: int, value: int | str | bytes | Structure) -> "Parameter":
+    def of(
+        cls, parameter_id: int, value: int | str | bytes | Structure, edition: Edition = Edition.V2013
+    ) -> "Parameter":
         """The item of a parameter; integers take the width of its type, text is GBK, blocks encode themselves.
+
+        Args:
+            parameter_id: 参数ID.
+            value: its value; bytes are taken as they are.
+            edition: that of the message, which decides a few blocks (0x005D).
 
         Raises:
             KeyError: an integer for a parameter that is not in the table.
             OverflowError: the integer does not fit its type.
         """
         if isinstance(value, Structure):
-            return cls(parameter_id, value.encode(), value)
+            return cls(parameter_id, value.encode(edition), value)
         if isinstance(value, bytes):
             data = value
         elif isinstance(value, str):
@@ -236,6 +293,20 @@ class Parameter(TlvItem):
         return (row.name, row.term, row.name.replace("_", " ")) if row else ("", "", "")
 
     @classmethod
+    def of_value(cls, item_id: int | None, name: str | None, value: object) -> Self:
+        """The item of a parameter; without id and name, the one key of the value is the name."""
+        if item_id is None and name is None and isinstance(value, Mapping) and len(value) == 1:
+            ((name, value),) = value.items()
+        if item_id is None:
+            if name is None:
+                raise EncodeError("is needed, or the name of a parameter", "id")
+            item_id = _id_of(name)
+        with in_field("value"):
+            if isinstance(value, Mapping) and blocks_of(item_id):
+                return cls(item_id, b"", from_first(blocks_of(item_id), value))
+            return cls(item_id, _encode(item_id, value))
+
+    @classmethod
     def read(cls, item_id: int, raw: bytes, at: int, scope: Scope) -> Self:
         """Make an item of received bytes."""
         row = _row(item_id)
@@ -243,23 +314,93 @@ class Parameter(TlvItem):
             structure = try_whole(form, raw, at, scope)
             if structure is not None:
                 return cls(item_id, raw, structure)
-        value = _decode(row, raw)
+        value = _decode(row, raw, scope.run.profile.text_encoding)
         run = scope.run
         if run.spans is not None:
             term, english = (row.term, row.name.replace("_", " ")) if row else ("未知参数", "unknown parameter")
             with run.inside("value"):
                 shown = shorten(raw) if value is None else str(value)
                 unit = row.unit if row else ""
-                run.spans.append(Span(run.where(), run.base + at, len(raw), raw, term, english, shown, unit))
+                meaning = _meaning(row, value, run.edition)
+                run.spans.append(Span(run.where(), run.base + at, len(raw), raw, term, english, shown, unit, meaning))
         return cls(item_id, raw, value)
 
 
-def _decode(row: ParameterRow | None, raw: bytes) -> int | str | None:
+#: Parameters with addresses of servers.
+_SERVERS = frozenset({0x0013, 0x0017, 0x0026})
+
+
+class ServerAddress(NamedTuple):
+    """One of the servers of parameters 0x0013, 0x0017 and 0x0026.
+
+    Args:
+        host: IP address or name.
+        port: None where the edition or the terminal has it in a parameter of its own.
+    """
+
+    host: str
+    port: int | None
+
+
+def server_addresses(value: str) -> tuple[ServerAddress, ...]:
+    """The servers of a parameter: "host:port;host:port" in 2019, one host before (§6)."""
+    found = []
+    for one in value.split(";"):
+        host, colon, port = one.strip().rpartition(":")
+        if colon and port.isdecimal():
+            found.append(ServerAddress(host, int(port)))
+        elif one.strip():
+            found.append(ServerAddress(one.strip(), None))
+    return tuple(found)
+
+
+def _meaning(row: ParameterRow | None, value: int | str | None, edition: Edition) -> str:
+    """What a code, bits or an address mean."""
+    if row is None or value is None:
+        return ""
+    if isinstance(value, str):
+        servers = server_addresses(value) if row.id in _SERVERS and edition is Edition.V2019 else ()
+        return "; ".join(
+            f"地址 host {one.host}" + f", 端口 port {one.port}" * (one.port is not None) for one in servers
+        )
+    return "" if row.table is None else row.table.meaning(value, edition)
+
+
+def _id_of(name: str) -> int:
+    """The id of a parameter from its English or Chinese name."""
+    for row in PARAMETER_ROWS:
+        if is_called(name, row.term, row.name):
+            return row.id
+    names = [row.name for row in PARAMETER_ROWS]
+    raise EncodeError(f"no parameter is called {name!r}{nearest(name, names)}", "name")
+
+
+def _encode(parameter_id: int, value: object) -> bytes:
+    """The bytes of a plain value from JSON."""
+    row = _row(parameter_id)
+    if row is not None and row.type == S:
+        return encode_text(jsonvalues.text(value), TextRule())
+    width = {D: 4, W: 2, B: 1}.get(row.type) if row is not None else None
+    if width is None:
+        raise ValueError("the value of this parameter is not a number or text; give its bytes as raw")
+    table = None if row is None or jsonvalues.is_number(value) else row.table
+    if isinstance(table, Choices):
+        number = table.code(jsonvalues.text(value))
+    elif isinstance(table, Bits):
+        number = table.value([word.strip() for word in jsonvalues.text(value).split(";")])
+    else:
+        number = jsonvalues.whole(value)
+    if not 0 <= number < 1 << 8 * width:
+        raise ValueError(f"{number} does not fit; possible is 0 to {(1 << 8 * width) - 1}")
+    return number.to_bytes(width)
+
+
+def _decode(row: ParameterRow | None, raw: bytes, encoding: str = "auto") -> int | str | None:
     """Value by type and announced length; None for blocks and unknown ids."""
     if row is None or row.type == X:
         return None
     if row.type == S:
-        return decode_text(raw, TextRule())[0]
+        return decode_text(raw, TextRule(encoding=encoding))[0]
     return int.from_bytes(raw) if len(raw) in (1, 2, 4) else None
 
 

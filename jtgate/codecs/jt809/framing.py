@@ -146,6 +146,7 @@ class Reader809:
         self._pending = bytearray()
         self._position = 0  # stream offset of _pending[0]
         self._inside = False
+        self._skipping = False  # the stretch was given up as too long
 
     def feed(self, data: bytes) -> list[Frame809 | FrameError | HeaderError]:
         """Take bytes as they arrive and return what has become complete, in order."""
@@ -167,6 +168,9 @@ class Reader809:
         return events
 
     def _take(self, data: bytes, events: list[Frame809 | FrameError | HeaderError]) -> None:
+        if self._skipping:
+            self._position += len(data)
+            return
         room = self._limit - len(self._pending)
         self._pending += data[:room]
         if len(data) > room:
@@ -174,6 +178,7 @@ class Reader809:
             events.append(error)
             self._drop(len(data) - room)
             self._inside = False
+            self._skipping = True
 
     def _flag(self, flag: int, events: list[Frame809 | FrameError | HeaderError]) -> None:
         if flag == END and self._inside:
@@ -188,6 +193,7 @@ class Reader809:
             )
             self._position += 1
         self._inside = flag == BEGIN
+        self._skipping = False
 
     def _give_up(self, why: str, events: list[Frame809 | FrameError | HeaderError]) -> None:
         if self._pending:

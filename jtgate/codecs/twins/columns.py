@@ -11,6 +11,8 @@ after a query leaves one row. Without a calendar time that key would merge repor
 (a parked terminal before its first fix sends the same bytes again and again), so for a 0x0200 without
 a time the two bytes of the header serial are mixed in as well: a retransmission keeps its serial.
 
+What is tolerated on the way is counted, see `deviations`: a few comparisons whose branches are hardly ever taken.
+
 Cython in pure-Python mode: this file runs unchanged without a compiler.
 """
 
@@ -19,44 +21,33 @@ from typing import Any
 
 import cython
 
+from jtgate.codecs import deviations as dev
 from jtgate.codecs import fingerprint as fnv
 from jtgate.codecs import header, timebase
+from jtgate.codecs.column_tables import (
+    INTEGER_ITEMS,
+    LOCATION_BATCH,
+    LOCATION_REPORT,
+    NOTED,
+    ONE_BYTE_MORE_ITEMS,
+    OTHER_LENGTHS,
+    OVERSPEED_BYTES,
+    OVERSPEED_ITEM,
+    TENTHS_ITEMS,
+    by_id,
+)
 
 #: `add` answers: the body is not as the standard says; the slow truth tells how, and what can be saved.
 IRREGULAR = -1
 #: `add` answers: no 0x0200 or 0x0704, or sub-packaged, encrypted, or shorter than its header.
 NOT_PLAIN = -2
 
-LOCATION_REPORT = 0x0200  # 位置信息汇报
-LOCATION_BATCH = 0x0704  # 定位数据批量上传
-
-#: Items that have a column (§4.4): id, length, column. Those of tenths come first, they become doubles.
-TENTHS_ITEMS = ((0x01, 4, "mileage_km"), (0x02, 2, "fuel_l"), (0x03, 2, "recorder_speed_kmh"))
-INTEGER_ITEMS = (
-    (0x04, 2, "alarm_event_id"),
-    (0x14, 4, "video_alarm_flags"),
-    (0x15, 4, "video_loss_channels"),
-    (0x16, 4, "video_cover_channels"),
-    (0x17, 2, "storage_fault_flags"),
-    (0x18, 2, "abnormal_driving_flags"),  # 3 bytes long it also carries fatigue_degree
-    (0x25, 4, "vehicle_signals"),
-    (0x2A, 2, "io_status"),
-    (0x2B, 4, "analog_0"),  # its high half is analog_1
-    (0x30, 1, "signal_strength"),
-    (0x31, 1, "satellites"),
-)
-
-
-def _by_id(values: list[tuple[int, int]]) -> bytes:
-    table = bytearray(256)
-    for item_id, value in values:
-        table[item_id] = value
-    return bytes(table)
-
-
 _WITH_COLUMN = TENTHS_ITEMS + INTEGER_ITEMS
-_SLOT_OF = cython.declare(bytes, _by_id([(item[0], slot) for slot, item in enumerate(_WITH_COLUMN, 1)]))  # 0: no column
-_LENGTH_OF = cython.declare(bytes, _by_id([(item[0], item[1]) for item in _WITH_COLUMN]))
+_SLOT_OF = cython.declare(bytes, by_id([(item[0], slot) for slot, item in enumerate(_WITH_COLUMN, 1)]))  # 0: no column
+_LENGTH_OF = cython.declare(bytes, by_id([(item[0], item[1]) for item in _WITH_COLUMN]))
+_OTHER_LENGTH_OF = cython.declare(bytes, by_id([(item_id, length) for item_id, length in OTHER_LENGTHS]))
+_ONE_MORE_SHORT = cython.declare(bytes, by_id([(item_id, length) for item_id, length, _ in ONE_BYTE_MORE_ITEMS]))
+_ONE_MORE_LONG = cython.declare(bytes, by_id([(item_id, length) for item_id, _, length in ONE_BYTE_MORE_ITEMS]))
 _MONTH_DAYS = cython.declare(bytes, bytes((0, 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)))
 _HEX = cython.declare(bytes, b"0123456789abcdef")
 _BEFORE_ID = cython.declare(bytes, b'{"id":')
@@ -73,6 +64,7 @@ _part_bit = cython.declare(cython.uint, header.PART_BIT)
 _version_bit = cython.declare(cython.uint, header.VERSION_BIT)
 _century = cython.declare(cython.int, timebase.CENTURY)
 _future_limit_ms = cython.declare(cython.longlong, timebase.FUTURE_LIMIT_MS)
+_believed_from_ms = cython.declare(cython.longlong, timebase.BELIEVED_FROM_MS)
 _time_good = cython.declare(cython.int, timebase.TIME_GOOD)
 _time_not_a_date = cython.declare(cython.int, timebase.TIME_NOT_A_DATE)
 _time_in_future = cython.declare(cython.int, timebase.TIME_IN_FUTURE)
@@ -100,6 +92,19 @@ _real_stripe = cython.declare(cython.Py_ssize_t, _REALS)
 _real_tenths = cython.declare(cython.Py_ssize_t, 2)  # slot s of a tenths item lies at _real_tenths + s
 
 _one = cython.declare(cython.uint, 1)
+_noted_count = cython.declare(cython.int, len(NOTED))
+_version_bit_set = cython.declare(cython.uint, 1 << NOTED.index(header.DEV_VERSION_BIT_SET))
+_version_bit_missing = cython.declare(cython.uint, 1 << NOTED.index(header.DEV_VERSION_BIT_MISSING))
+_part_bit_wrong = cython.declare(cython.uint, 1 << NOTED.index(header.DEV_PART_BIT_WRONG))
+_length_mismatch = cython.declare(cython.uint, 1 << NOTED.index(header.DEV_LENGTH_MISMATCH))
+_phone_not_bcd = cython.declare(cython.uint, 1 << NOTED.index(header.DEV_PHONE_NOT_BCD))
+_signed_coordinate = cython.declare(cython.uint, 1 << NOTED.index(dev.LOCATION_SIGNED_COORDINATE))
+_out_of_range = cython.declare(cython.uint, 1 << NOTED.index(dev.VALUE_OUT_OF_RANGE))
+_no_date = cython.declare(cython.uint, 1 << NOTED.index(dev.TIME_NOT_A_DATE))
+_length_unknown = cython.declare(cython.uint, 1 << NOTED.index(dev.ITEM_LENGTH_UNKNOWN))
+_overrun = cython.declare(cython.uint, 1 << NOTED.index(dev.LOCATION_ITEMS_OVERRUN))
+_overspeed_item = cython.declare(cython.int, OVERSPEED_ITEM)
+_overspeed_bytes = cython.declare(cython.Py_ssize_t, OVERSPEED_BYTES)
 _fatigue_bit = cython.declare(cython.uint, 1 << 29)
 _latitude_bit = cython.declare(cython.uint, 1 << 30)
 _longitude_bit = cython.declare(cython.uint, 1 << 31)
@@ -239,6 +244,8 @@ class LocationColumns:
 
     _count: cython.Py_ssize_t
     _capacity: cython.Py_ssize_t
+    _found: cython.uint  # bits of what is tolerated in the row being read
+    _seen: list[int]
     _text_used: cython.Py_ssize_t
     _text_capacity: cython.Py_ssize_t
     _integer_array: Any
@@ -253,6 +260,8 @@ class LocationColumns:
             raise ValueError(f"a capacity of {capacity} rows")
         self._count = 0
         self._capacity = 0
+        self._found = 0
+        self._seen = [0] * len(NOTED)
         self._text_used = 0
         self._text_capacity = 0
         self._integer_array = array("q")
@@ -268,6 +277,12 @@ class LocationColumns:
         """Forget all rows; the memory is kept for the next batch."""
         self._count = 0
         self._text_used = 0
+
+    def deviations(self) -> dict[str, int]:
+        """How often each deviation was tolerated by `add`, by frame or by location, since this was last asked."""
+        found = {name: number for name, number in zip(NOTED, self._seen, strict=True) if number}
+        self._seen = [0] * len(NOTED)
+        return found
 
     def add(
         self,
@@ -298,14 +313,26 @@ class LocationColumns:
         end = min(end, length)
         serial: cython.uint = _u16(p, start - 2)
         msg_id: cython.uint = _u16(p, 0)
+        added: cython.longlong = _not_plain
         if msg_id == 0x0200:
-            if end - start < _base_bytes:
-                return _irregular
-            self._row(p, start, end, msg_id, serial, 0, terminal_id, received_ms, session_id, spool_seq)
-            return 1
-        if msg_id == 0x0704:
-            return self._batch(p, start, end, serial, terminal_id, received_ms, session_id, spool_seq)
-        return _not_plain
+            text_before: cython.Py_ssize_t = self._text_used
+            added = _irregular
+            if end - start >= _base_bytes:
+                self._row(p, start, end, msg_id, serial, 0, terminal_id, received_ms, session_id, spool_seq)
+                added = 1
+                if self._found:
+                    if self._found & _overrun and _is_one_too_long(p, start + _base_bytes, end):
+                        self._count -= 1
+                        self._text_used = text_before
+                        return _irregular
+                    self._note(self._found)
+        elif msg_id == 0x0704:
+            added = self._batch(p, start, end, serial, terminal_id, received_ms, session_id, spool_seq)
+        if added > 0:
+            tolerated: cython.uint = _header_deviations(p, start, length)
+            if tolerated:
+                self._note(tolerated)
+        return added
 
     def add_body(
         self,
@@ -354,6 +381,7 @@ class LocationColumns:
         """All items of a 0x0704 (§5.1), or none when anything about it is irregular."""
         rows_before: cython.Py_ssize_t = self._count
         text_before: cython.Py_ssize_t = self._text_used
+        seen_before: Any = None
         if end - start < _batch_head_bytes:
             return _irregular
         announced: cython.Py_ssize_t = _u16(p, start)
@@ -365,13 +393,31 @@ class LocationColumns:
             if item_end > end or item_end - at - 2 < _base_bytes:
                 break
             self._row(p, at + 2, item_end, 0x0704, serial, backfill, terminal_id, received_ms, session_id, spool_seq)
+            if self._found:
+                if self._found & _overrun and _is_one_too_long(p, at + 2 + _base_bytes, item_end):
+                    break
+                if seen_before is None:
+                    seen_before = list(self._seen)
+                self._note(self._found)
             at = item_end
         added: cython.Py_ssize_t = self._count - rows_before
         if at != end or added != announced or added == 0:
             self._count = rows_before
             self._text_used = text_before
+            if seen_before is not None:
+                self._seen = seen_before
             return _irregular
         return added
+
+    @cython.cfunc
+    def _note(self, found: cython.uint) -> cython.int:
+        """Count what the bits say."""
+        seen: list[int] = self._seen
+        i: cython.int
+        for i in range(_noted_count):
+            if found >> i & 1:
+                seen[i] += 1
+        return 0
 
     @cython.cfunc
     def _row(
@@ -398,14 +444,17 @@ class LocationColumns:
         real: cython.Py_ssize_t = self._count * _real_stripe
         time_ms: cython.longlong = _device_time_ms(p, start + 22)
         print_: cython.ulonglong = _fnv_mix(_fnv_offset, p, start, end)
+        self._found = 0
         if time_ms == 0 and msg_id == 0x0200:
             print_ = _mix_serial(print_, serial)
         integers[row] = terminal_id
         integers[row + 1] = time_ms
         integers[row + 2] = _signed(print_)
         integers[row + 3] = received_ms
-        if time_ms == 0:
+        if time_ms < _believed_from_ms:
             integers[row + 4] = _time_not_a_date
+            if time_ms == 0:
+                self._found |= _no_date
         else:
             integers[row + 4] = _time_in_future if time_ms > received_ms + _future_limit_ms else _time_good
         integers[row + 5] = session_id
@@ -418,16 +467,25 @@ class LocationColumns:
         integers[row + 11] = status
         altitude: cython.longlong = _u16(p, start + 16)
         integers[row + 12] = altitude - 0x10000 if altitude > 0x7FFF else altitude
-        integers[row + 13] = _u16(p, start + 20)
+        heading: cython.uint = _u16(p, start + 20)
+        integers[row + 13] = heading
+        if heading > 359:
+            self._found |= _out_of_range
         present: cython.uint = 0
         degrees: cython.longlong = _micro_degrees(_u32(p, start + 8), status & 4)
         if -90_000_000 <= degrees <= 90_000_000:
             present |= _latitude_bit
             reals[real] = degrees / 1e6
+        else:
+            self._found |= _out_of_range
         degrees = _micro_degrees(_u32(p, start + 12), status & 8)
         if -180_000_000 <= degrees <= 180_000_000:
             present |= _longitude_bit
             reals[real + 1] = degrees / 1e6
+        else:
+            self._found |= _out_of_range
+        if (p[start + 8] | p[start + 12]) & 0x80:
+            self._found |= _signed_coordinate
         reals[real + 2] = _u16(p, start + 18) / 10.0
         integers[row + _int_text_start] = self._text_used
         integers[row + _int_present] = present | self._items(p, start + _base_bytes, end, row, real)
@@ -462,6 +520,10 @@ class LocationColumns:
             if slot == 0 or present & bit or not _fits(p[at], length, length_of[p[at]]):
                 self._write_item(p, at, at + 2, at + 2 + length, opened)
                 opened = True
+                if slot and not _fits(p[at], length, length_of[p[at]]):
+                    self._found |= _length_unknown
+                elif slot == 0 and _is_odd(p[at], length):
+                    self._found |= _length_unknown
             else:
                 if length == 4:
                     value = _u32(p, at + 2)
@@ -476,10 +538,13 @@ class LocationColumns:
                 elif length == 3:
                     present |= _fatigue_bit
                     integers[row + _int_fatigue] = p[at + 4]
+                    if p[at + 4] > 100:
+                        self._found |= _out_of_range
             at += 2 + length
         if at < end:
             self._write_item(p, -1, at, end, opened)
             opened = True
+            self._found |= _overrun
         if opened:
             self._text[self._text_used] = 0x5D  # ]
             self._text_used += 1
@@ -618,6 +683,53 @@ def _micro_degrees(raw: cython.uint, negative: cython.uint) -> cython.longlong:
     if value > 0x7FFFFFFF:
         return value - 0x100000000
     return -value if negative else value
+
+
+@cython.cfunc
+@cython.exceptval(check=False)
+def _header_deviations(p: cython.p_const_uchar, size: cython.Py_ssize_t, length: cython.Py_ssize_t) -> cython.uint:
+    """What `header.parse_header` notes of a header that `_plain_header` has taken."""
+    properties: cython.uint = _u16(p, 2)
+    found: cython.uint = 0
+    if size + (properties & _length_mask) != length:
+        found |= _length_mismatch
+    if size == 12 and properties & _version_bit:
+        found |= _version_bit_set
+    if size == 17 and not properties & _version_bit:
+        found |= _version_bit_missing
+    if properties & _part_bit:
+        found |= _part_bit_wrong
+    i: cython.Py_ssize_t
+    for i in range(4 if size == 12 else 5, 10 if size == 12 else 15):
+        if p[i] > 0x99 or (p[i] & 0x0F) > 9:
+            found |= _phone_not_bcd
+    return found
+
+
+@cython.cfunc
+@cython.exceptval(check=False)
+def _is_one_too_long(p: cython.p_const_uchar, at: cython.Py_ssize_t, end: cython.Py_ssize_t) -> cython.bint:
+    """Whether a list that overruns ends as it should when alarms that announce a byte too many are taken without."""
+    short: cython.p_const_uchar = _ONE_MORE_SHORT
+    long: cython.p_const_uchar = _ONE_MORE_LONG
+    length: cython.Py_ssize_t
+    while end - at >= 2:
+        length = p[at + 1]
+        if length and (length == short[p[at]] or length == long[p[at]]):
+            length -= 1
+        at += 2 + length
+    return at == end
+
+
+@cython.cfunc
+@cython.inline
+@cython.exceptval(check=False)
+def _is_odd(item_id: cython.int, length: cython.Py_ssize_t) -> cython.bint:
+    """Whether a known item without a column has a length the table does not have."""
+    expected: cython.p_const_uchar = _OTHER_LENGTH_OF
+    if expected[item_id] == 0 or length == expected[item_id]:
+        return False
+    return not (item_id == _overspeed_item and length == _overspeed_bytes)
 
 
 @cython.cfunc

@@ -388,12 +388,12 @@ class Lane:
     @cython.cfunc
     def _judge(self, segment: bytes) -> Any:
         """A stretch that is not plainly good: let the slow truth find the words for it."""
-        if not self._in_frame:
-            return StrayBytes("bytes before the first flag", offset=self._position, raw=segment)
         if len(segment) > self._limit:
             return FrameTooLong(
                 f"no flag within {self._limit} bytes", offset=self._position, raw=segment[: self._limit]
             )
+        if not self._in_frame:
+            return StrayBytes("bytes before the first flag", offset=self._position, raw=segment)
         return open_segment(segment, self._position, after_frame=self._after_frame)
 
     @cython.cfunc

@@ -20,7 +20,20 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from jtgate.settings_kinds import ADDRESS, FILE, FOLDER, INTEGER, NAMES, NUMBER, SIZE, SIZE_UNITS, TEXT, URL, Kind
+from jtgate.settings_kinds import (
+    ADDRESS,
+    FILE,
+    FILES,
+    FOLDER,
+    INTEGER,
+    NAMES,
+    NUMBER,
+    SIZE,
+    SIZE_UNITS,
+    TEXT,
+    URL,
+    Kind,
+)
 
 #: Exit code of a configuration error: EX_CONFIG of sysexits.h. Children use it too.
 EX_CONFIG: Final = 78
@@ -56,6 +69,8 @@ class Settings:
     parts_bytes_max: int = 64 << 20  # memory for sub-packages of all terminals together
     pending_bytes_max: int = 32 << 20  # received and not yet committed; above it reading pauses
     forwarders: tuple[str, ...] = field(default=())  # addresses allowed to carry many terminals on one link
+    profiles: tuple[str, ...] = field(default=())  # files of profiles, see jtgate.profiles
+    rsa_key: Path | None = None  # private key of the platform; None: one of its own under the data folder
     spool_bytes_max: int = 8 << 30
     spool_keep_hours: float = 72.0
     store_keep_days: float = 90.0
@@ -254,6 +269,15 @@ TABLE: Final = (
     Setting("parts_bytes_max", SIZE, _LIMITS, "Memory for sub-packages of all terminals together.", 65_536),
     Setting("pending_bytes_max", SIZE, _LIMITS, "Received and not yet on disk; above it reading pauses.", 65_536),
     Setting("forwarders", NAMES, _TERMINALS, "Addresses allowed to carry many terminals on one connection."),
+    Setting(
+        "profiles", FILES, _TERMINALS, "Files of profiles: how kinds of terminals read what the standard leaves open."
+    ),
+    Setting(
+        "rsa_key",
+        FILE,
+        _TERMINALS,
+        "Private RSA key in PEM for terminals that encrypt; without it one is made in the data folder when needed.",
+    ),
     Setting(
         "spool_bytes_max", SIZE, _KEEP, "Size of the spool; when full, frames are refused, never dropped.", 1 << 20
     ),

@@ -78,12 +78,20 @@ def _address(value: object) -> str:
     return match[0]
 
 
-def _names(value: object) -> tuple[str, ...]:
+def _listed(value: object, what: str) -> tuple[str, ...]:
     if isinstance(value, str):
         value = value.split(",")
     if not isinstance(value, list | tuple) or not all(isinstance(one, str) for one in value):
-        raise ValueError("expected a list of addresses, or one text with commas between them")
+        raise ValueError(f"expected a list of {what}, or one text with commas between them")
     return tuple(one.strip() for one in value if one.strip())
+
+
+def _names(value: object) -> tuple[str, ...]:
+    return _listed(value, "addresses")
+
+
+def _files(value: object) -> tuple[str, ...]:
+    return _listed(value, "files")
 
 
 TEXT: Final = Kind("TEXT", _text)
@@ -95,3 +103,4 @@ FOLDER: Final = Kind("DIR", _path)
 FILE: Final = Kind("FILE", _optional_path)
 ADDRESS: Final = Kind("HOST:PORT", _address)
 NAMES: Final = Kind("A,B,…", _names)
+FILES: Final = Kind("FILE,…", _files)

@@ -20,9 +20,11 @@ from jtgate.cli.common import (
     with_settings,
 )
 from jtgate.cli.naming import message_title
+from jtgate.cli.profiles import profiles_of
 from jtgate.codecs.timebase import now_ms
 from jtgate.pipeline.replay import replay_quarantine
 from jtgate.settings import Settings
+from jtgate.storage.rsa_key import PlatformKey
 from jtgate.storage.store import Row, Store
 
 _PAGE_ROWS: Final = 1000
@@ -115,7 +117,8 @@ def replay(
 ) -> None:
     """Decode quarantined messages again and store what succeeds.
 
-    Worth doing after an update. Exit code 1: some still cannot be decoded, or are not held.
+    Worth doing after an update, or when a profile was changed. Exit code 1: some still cannot be
+    decoded, or are not held.
     """
     if (bool(row_ids), everything, bool(phone)).count(True) != 1:
         raise click.UsageError("name the ids to replay, or --all, or --phone PHONE")
@@ -123,7 +126,13 @@ def replay(
         wanted: Collection[int] | None = row_ids or None
         if phone:
             wanted = _held_of(store, terminal_key(phone))
-        report = replay_quarantine(store, wanted, now_ms())
+        report = replay_quarantine(
+            store,
+            wanted,
+            now_ms(),
+            assignments=profiles_of(config).assignments,
+            opener=PlatformKey(config.data, config.rsa_key).open,
+        )
     still_held = sum(report.still_held.values())
     if as_json:
         print_json(report.as_json())

@@ -91,7 +91,8 @@ def encode_text(text: str, rule: TextRule) -> bytes:
         return text.raw
     raw = text.encode(rule.codec)
     if rule.width is not None and len(raw) > rule.width:
-        raise ValueError(f"{text!r} has {len(raw)} bytes in {'UTF-8' if rule.encoding == 'utf8' else 'GBK'}, {rule.width} is the limit")
+        name = "UTF-8" if rule.encoding == "utf8" else "GBK"
+        raise ValueError(f"{text!r} has {len(raw)} bytes in {name}, {rule.width} is the limit")
     filled = _fill(raw, rule)
     if rule.width is not None and _strip(filled, rule) != raw:
         raise ValueError(f"{text!r} begins or ends with what is taken for padding")

@@ -21,6 +21,7 @@ from jtgate.gateway import metrics, replies
 from jtgate.gateway.committer import Committer
 from jtgate.gateway.identity import Gatekeeper
 from jtgate.gateway.link import Link, Member
+from jtgate.gateway.readings import Readings
 from jtgate.settings import Settings
 from jtgate.storage.directory import KickRequest, LiveSession
 from jtgate.storage.records import SessionEvent, pack_session
@@ -46,13 +47,15 @@ class Hub:
     Args:
         settings: of this gateway.
         gatekeeper: decides who may enter.
+        readings: profiles of terminals and the key of the platform.
     """
 
     committer: Committer
 
-    def __init__(self, settings: Settings, gatekeeper: Gatekeeper) -> None:
+    def __init__(self, settings: Settings, gatekeeper: Gatekeeper, readings: Readings) -> None:
         self.settings = settings
         self.gatekeeper = gatekeeper
+        self.readings = readings
         self.counters = metrics.Counters()
         self.parts = PartBuffer(settings.parts_bytes_max)
         self.monotonic = time.monotonic
@@ -195,7 +198,8 @@ class Hub:
 
     def _send_missing(self, member: Member, missing: Missing) -> None:
         self.counters.deviations["parts.asked_again"] += 1
-        member.link.lane.write(replies.missing_parts(missing, member.link.lane.next_serial()))
+        profile = self.readings.profile(member.session.terminal, member.link.listener)
+        member.link.lane.write(replies.missing_parts(missing, member.link.lane.next_serial(), profile))
 
     # Directory: called from a task of the server, the calls into the directory on a thread.
 

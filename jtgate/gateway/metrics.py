@@ -24,6 +24,7 @@ CONNECTIONS = Gauge("jtgate_gateway_connections", "Open connections", multiproce
 ONLINE = Gauge("jtgate_gateway_sessions_online", "Sessions online", multiprocess_mode="livesum")
 PENDING_BYTES = Gauge("jtgate_gateway_pending_bytes", "Bytes received, not yet committed", multiprocess_mode="livesum")
 PARTS_BYTES = Gauge("jtgate_gateway_parts_bytes", "Bytes of sub-packages held", multiprocess_mode="livesum")
+SPOOL_DAMAGED = Counter("jtgate_gateway_spool_damaged_total", "Segments of the spool found damaged by the writer")
 SPOOL_BYTES = Gauge("jtgate_gateway_spool_bytes", "Bytes of the spool on disk", multiprocess_mode="livesum")
 
 

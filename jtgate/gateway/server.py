@@ -21,13 +21,17 @@ from jtgate.gateway import metrics
 from jtgate.gateway.committer import Committer
 from jtgate.gateway.hub import Hub
 from jtgate.gateway.identity import Gatekeeper, load_secret
+from jtgate.gateway.readings import Readings
 from jtgate.gateway.tcp import Doorstep
 from jtgate.gateway.udp import UdpDoor
+from jtgate.profiles import ProfilesError
+from jtgate.profiles import load as load_profiles
 from jtgate.runfiles import GATEWAY, remove_run_file, write_run_file
 from jtgate.settings import Settings
-from jtgate.storage.directory import Directory, DirectoryError, KickRequest, LiveSession
+from jtgate.storage.directory import Directory, DirectoryError, KickRequest, LiveSession, TerminalNote
 from jtgate.storage.open import open_directory, open_spool_progress, open_spool_writer
 from jtgate.storage.records import Transport
+from jtgate.storage.rsa_key import PlatformKey, RsaKeyError
 from jtgate.storage.spool import SpoolError, SpoolProgress
 
 log = structlog.get_logger("gateway")
@@ -77,14 +81,32 @@ class Gateway:
         self._known_version = self._directory.version()
         self._progress: SpoolProgress = open_spool_progress(settings.data)
         gatekeeper = Gatekeeper(load_secret(settings.data / "secret"), settings.policy, lambda: self._known)
-        self.hub = Hub(settings, gatekeeper)
+        self.hub = Hub(settings, gatekeeper, self._readings())
         self._threads = ThreadPoolExecutor(1, thread_name_prefix="disk")
         self._round = 0
+        self._damaged_told = 0  # damaged segments in the metrics
         self._tasks: list[asyncio.Task[None]] = []
         self._servers: list[asyncio.Server] = []
         self._udp: asyncio.DatagramTransport | None = None
         self.port = 0
         self.tls_port = 0
+
+    def _readings(self) -> Readings:
+        """Profiles and key; a fault in either is told before anything listens.
+
+        Raises:
+            ConfigurationError: a file of profiles or the key is wrong.
+        """
+        settings = self._settings
+        try:
+            assignments = load_profiles(settings.profiles).assignments
+            key = PlatformKey(settings.data, settings.rsa_key)
+            key.check()
+        except ProfilesError as error:
+            raise ConfigurationError(f"{error.message}; {error.advice}") from error
+        except RsaKeyError as error:
+            raise ConfigurationError(str(error)) from error
+        return Readings(assignments, key, self._directory.models() if assignments.ask_models else None)
 
     async def start(self) -> None:
         """Open everything and listen.
@@ -189,7 +211,7 @@ class Gateway:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         try:
-            self._publish(*await self.hub.changes(0, 1))
+            self._publish(*await self.hub.changes(0, 1), self.hub.readings.take_notes())
         except DirectoryError as error:
             log.warning("gateway.directory_failed", error=str(error))  # it is rebuilt at the next start
         self.hub.counters.flush()
@@ -225,15 +247,19 @@ class Gateway:
         except SpoolError as error:
             log.warning("spool.retention_failed", code=error.code, error=str(error))
         metrics.SPOOL_BYTES.set(self._spool.info().bytes_on_disk)
+        metrics.SPOOL_DAMAGED.inc(self._spool.damaged_count - self._damaged_told)
+        self._damaged_told = self._spool.damaged_count
 
     async def _exchange(self) -> None:
         """Carry sessions to the directory and requests from it."""
         self._round += 1
         changed, gone = await self.hub.changes(self._round % PUBLISH_PARTS, PUBLISH_PARTS)
+        notes = self.hub.readings.take_notes()
         try:
-            requests = await self._on_thread(self._publish, changed, gone)
+            requests = await self._on_thread(self._publish, changed, gone, notes)
         except DirectoryError:
             self.hub.unpublished(gone)
+            self.hub.readings.put_back(notes)
             raise
         if requests:
             await self._on_thread(self._finish, self.hub.kick(requests))
@@ -242,9 +268,10 @@ class Gateway:
         """Disk work beside the loop, one piece at a time."""
         return await asyncio.get_running_loop().run_in_executor(self._threads, work, *arguments)
 
-    def _publish(self, changed: list[LiveSession], gone: list[int]) -> list[KickRequest]:
+    def _publish(self, changed: list[LiveSession], gone: list[int], notes: list[TerminalNote]) -> list[KickRequest]:
         """Runs on the directory thread: write what changed, fetch what is asked when somebody wrote."""
         directory = self._directory
+        directory.note(notes)
         if changed or gone:
             directory.publish(changed, gone)
         version = directory.version()

@@ -13,16 +13,23 @@ change a session is in this file.
 
 import enum
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+from jtgate.codecs import deviations as dev
+from jtgate.codecs.declare import Message
 from jtgate.codecs.edition import Edition
-from jtgate.codecs.errors import BodyError, HeaderError
+from jtgate.codecs.encryption import BLOCK_BYTES
+from jtgate.codecs.errors import BodyError, EncryptionError, HeaderError
 from jtgate.codecs.header import Header, parse_header
-from jtgate.codecs.jt808 import Authenticate, PlatformGeneralAnswer, RegisterAnswer
+from jtgate.codecs.jt808 import Authenticate, PlatformGeneralAnswer, Register, RegisterAnswer
+from jtgate.codecs.jt808.rsa import PlatformRsaKey, TerminalRsaKey, key_of
 from jtgate.codecs.parts import Complete, PartBuffer, Refused
-from jtgate.codecs.registry import decode_body
+from jtgate.codecs.profile import AUTO
+from jtgate.codecs.registry import UnknownMessage, decode_body
 from jtgate.gateway import replies
 from jtgate.gateway.identity import Gatekeeper
+from jtgate.gateway.readings import Readings
+from jtgate.storage.rsa_key import RsaKeyError
 
 
 class State(enum.Enum):
@@ -42,6 +49,9 @@ class Kind(enum.Enum):
     UNREGISTER = "unregister"
     REPORT = "report"
 
+
+#: 终端RSA公钥, answered with ours.
+TERMINAL_KEY = 0x0A00
 
 KINDS = {0x0100: Kind.REGISTER, 0x0102: Kind.AUTHENTICATE, 0x0003: Kind.UNREGISTER, 0x0101: Kind.UNREGISTER}
 
@@ -70,6 +80,8 @@ DEV_ANY_CODE = "session.foreign_code_accepted"
 DEV_OTHER_PHONE = "session.other_phone"
 DEV_NO_PHONE = "session.no_phone"
 DEV_ENCRYPTED = "session.encrypted_body"
+DEV_UNUSABLE_KEY = "session.unusable_key"
+DEV_NO_PLATFORM_KEY = "session.no_platform_key"
 DEV_UNKNOWN_ID = "session.unknown_id"
 DEV_BAD_BODY = "session.bad_body"
 DEV_REFUSED = "session.refused"
@@ -102,12 +114,18 @@ class Session:
         parts: sub-packages of all sessions.
         next_serial: gives the next serial number towards this terminal.
         unknown_result: result of 0x8001 to a message id nobody knows, 3 or 0.
+        readings: profiles of terminals and the key of the platform.
+        listener: where the terminal is connected.
     """
 
     __slots__ = (
         "_gatekeeper",
+        "_listener",
         "_next_serial",
         "_parts",
+        "_profile",
+        "_profile_of",
+        "_readings",
         "_unknown_result",
         "edition",
         "how",
@@ -118,9 +136,19 @@ class Session:
     )
 
     def __init__(
-        self, gatekeeper: Gatekeeper, parts: PartBuffer, next_serial: Callable[[], int], unknown_result: int
+        self,
+        gatekeeper: Gatekeeper,
+        parts: PartBuffer,
+        next_serial: Callable[[], int],
+        unknown_result: int,
+        readings: Readings,
+        listener: str,
     ) -> None:
         self._gatekeeper = gatekeeper
+        self._readings = readings
+        self._listener = listener
+        self._profile = AUTO
+        self._profile_of = ""  # the terminal it was looked up for
         self._parts = parts
         self._next_serial = next_serial
         self._unknown_result = unknown_result
@@ -157,7 +185,7 @@ class Session:
         if self.state is State.CLOSED:
             return verdict
         try:
-            header, body = parse_header(payload)
+            header, body = parse_header(payload, self._readings.header_edition(self._listener))
         except HeaderError:
             verdict.deviations.append("header.unreadable")
             return verdict
@@ -166,12 +194,22 @@ class Session:
             return self._refuse(verdict, header, DEV_NO_PHONE)
         if self.terminal not in ("", header.terminal):
             return self._refuse(verdict, header, DEV_OTHER_PHONE)
+        self._choose_profile(header.terminal)
+        if header.encryption and self._profile.encryption_bits == "ignore":
+            verdict.deviations.append(dev.ENCRYPTION_BITS_IGNORED)
+            header = replace(header, encryption=0)
         kind = KINDS.get(header.msg_id, Kind.REPORT)
         if self.state is State.ONLINE:  # a terminal may change between 12 and 20 digits; it is answered in kind
             self.edition, self.protocol_version, self.phone = header.edition, header.protocol_version, header.phone
         if self._accepts(kind, header, body, verdict, now):
             self._move(kind, header, verdict)
         return verdict
+
+    def _choose_profile(self, terminal: str) -> None:
+        """Look the profile up once per terminal, and again after a registration."""
+        if self._profile_of != terminal:
+            self._profile_of = terminal
+            self._profile = self._readings.profile(terminal, self._listener)
 
     def close(self) -> None:
         """The link is gone; nothing is taken any more.
@@ -212,20 +250,38 @@ class Session:
     def _general(self, header: Header, result: int) -> bytes:
         """0x8001 in the header form of the frame it answers."""
         answer = PlatformGeneralAnswer(answer_serial=header.serial, answer_id=header.msg_id, result=result)
-        return replies.frame(answer, header, self._next_serial())
+        return self._framed(answer, header)
+
+    def _framed(self, message: Message, header: Header) -> bytes:
+        """A message of ours in the header form of the frame it answers."""
+        return replies.frame(message, header, self._next_serial(), self._profile)
+
+    def _read(self, header: Header, body: bytes, verdict: Verdict) -> Message | UnknownMessage | None:
+        """A message that decides about the session, decrypted; None when it cannot be read, and that is answered."""
+        plain = self._readings.key.peek(header, body) if header.encryption else body
+        deviations: list[str] = []
+        try:
+            if plain is not None:
+                found = decode_body(header.msg_id, plain, header.edition, deviations, profile=self._profile)
+                verdict.deviations.extend(deviations)
+                return found
+        except BodyError:
+            pass
+        verdict.store = self._gatekeeper.may_register(header.terminal)  # for the quarantine
+        verdict.deviations.append(DEV_ENCRYPTED if plain is None else DEV_BAD_BODY)
+        verdict.answers.append(self._general(header, NOT_SUPPORTED if plain is None else MESSAGE_ERROR))
+        return None
 
     def _on_register(self, header: Header, body: bytes, verdict: Verdict) -> bool:
         """0x0100 → 0x8100 with an authentication code, or the reason why not."""
-        deviations: list[str] = []
-        try:
-            decode_body(header.msg_id, body, header.edition, deviations)
-        except BodyError:
-            verdict.store = self._gatekeeper.may_register(header.terminal)  # for the quarantine
-            verdict.deviations.append(DEV_BAD_BODY)
-            verdict.answers.append(self._general(header, MESSAGE_ERROR))
+        message = self._read(header, body, verdict)
+        if message is None:
             return False
-        verdict.deviations.extend(deviations)
         allowed = self._gatekeeper.may_register(header.terminal)
+        if allowed and isinstance(message, Register):
+            self._readings.note_model(header.terminal, message.manufacturer, message.model)
+            self._profile_of = ""
+            self._choose_profile(header.terminal)
         answer = RegisterAnswer(
             answer_serial=header.serial,
             result=SUCCESS if allowed else NO_SUCH_TERMINAL,
@@ -234,20 +290,14 @@ class Session:
         verdict.store = allowed
         if not allowed:
             verdict.deviations.append(DEV_REFUSED)
-        verdict.answers.append(replies.frame(answer, header, self._next_serial()))
+        verdict.answers.append(self._framed(answer, header))
         return allowed
 
     def _on_authenticate(self, header: Header, body: bytes, verdict: Verdict) -> bool:
         """0x0102 → 0x8001 with 0, or 1 when the code is not ours."""
-        deviations: list[str] = []
-        try:
-            message = decode_body(header.msg_id, body, header.edition, deviations)
-        except BodyError:
-            verdict.store = self._gatekeeper.may_register(header.terminal)
-            verdict.deviations.append(DEV_BAD_BODY)
-            verdict.answers.append(self._general(header, MESSAGE_ERROR))
+        message = self._read(header, body, verdict)
+        if message is None:
             return False
-        verdict.deviations.extend(deviations)
         code = message.auth_code if isinstance(message, Authenticate) else ""
         if not self._gatekeeper.may_enter(header.terminal, code):
             self._refuse(verdict, header, DEV_REFUSED)
@@ -278,7 +328,7 @@ class Session:
             verdict.deviations.append(DEV_UNAUTHENTICATED)
             self.how = "implicit"
         verdict.store = True
-        if header.encryption:
+        if header.encryption and not self._readings.key.can_open(header):
             verdict.deviations.append(DEV_ENCRYPTED)
             self._answer(verdict, header, NOT_SUPPORTED)
         elif header.is_part:
@@ -300,13 +350,16 @@ class Session:
 
     def _answer_complete(self, message: Complete, last: Header, verdict: Verdict) -> None:
         """All parts are there: the specific answer, when the message has one."""
+        header, body = message.header, message.body
+        if header.encryption:
+            body = self._readings.key.peek(header, body[: replies.HEAD_BLOCKS * BLOCK_BYTES]) or b""
         try:
-            specific = replies.specific_answer(message.header, message.body)
+            specific = replies.specific_answer(header, body, self._profile)
         except BodyError:
             verdict.deviations.append(DEV_BAD_BODY)  # the pipeline puts it into the quarantine
             return
         if specific is not None:
-            verdict.answers.append(replies.frame(specific, last, self._next_serial()))
+            verdict.answers.append(self._framed(specific, last))
 
     def _answer_whole(self, header: Header, body: bytes, verdict: Verdict) -> None:
         """Answer a message that came in one piece."""
@@ -314,19 +367,49 @@ class Session:
             verdict.deviations.append(DEV_UNKNOWN_ID)
             self._answer(verdict, header, self._unknown_result)
             return
+        plain: bytes | None = body
+        if header.encryption and header.msg_id in replies.READ_IDS:
+            plain = self._readings.key.peek(header, body)
+        elif header.encryption and len(body) % BLOCK_BYTES == 0:
+            self._answer(verdict, header, SUCCESS)  # what is in it is seen later: see encryption.decrypt_at_rest
+            return
+        elif header.encryption:
+            plain = None
         deviations: list[str] = []
         try:
-            decode_body(header.msg_id, body, header.edition, deviations)
+            if plain is None:
+                raise EncryptionError("not of our key", field="body", raw=body)
+            message = decode_body(header.msg_id, plain, header.edition, deviations, profile=self._profile)
         except BodyError:
             verdict.deviations.append(DEV_BAD_BODY)
             self._answer(verdict, header, MESSAGE_ERROR)
             return
         verdict.deviations.extend(deviations)
-        specific = replies.specific_answer(header, body)
+        if isinstance(message, TerminalRsaKey):
+            self._exchange_keys(message, header, verdict)
+            return
+        specific = replies.specific_answer(header, plain, self._profile)
         if specific is not None:
-            verdict.answers.append(replies.frame(specific, header, self._next_serial()))
+            verdict.answers.append(self._framed(specific, header))
         else:
             self._answer(verdict, header, SUCCESS)
+
+    def _exchange_keys(self, message: TerminalRsaKey, header: Header, verdict: Verdict) -> None:
+        """0x0A00 → 0x8A00 (§10.7): the key of the terminal is remembered, ours is made when it is the first."""
+        theirs = key_of(message)
+        if theirs.usable():
+            self._readings.note_key(header.terminal, theirs)
+        else:
+            verdict.deviations.append(DEV_UNUSABLE_KEY)
+        try:
+            ours = self._readings.key.public()
+        except RsaKeyError:
+            verdict.deviations.append(DEV_NO_PLATFORM_KEY)
+            self._answer(verdict, header, FAILURE)
+            return
+        verdict.answers.append(
+            self._framed(PlatformRsaKey(exponent=ours.e, modulus=ours.n.to_bytes(BLOCK_BYTES)), header)
+        )
 
     def _answer(self, verdict: Verdict, header: Header, result: int) -> None:
         """The general answer, unless the message is itself an answer."""

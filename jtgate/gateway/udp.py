@@ -82,7 +82,7 @@ class UdpDoor(asyncio.DatagramProtocol):
                 return
             link = self._links[addr] = UdpLink(hub, self, addr)
         link.datagram(data)
-        if not link.lane.frames:
+        if not link.lane.frames and not link.forgiven:
             link.close("garbage")  # not a single frame: it is not worth remembering
 
     def _full(self) -> str | None:

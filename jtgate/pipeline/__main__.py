@@ -10,8 +10,11 @@ from contextlib import ExitStack
 from jtgate import logs
 from jtgate.parent import watch_parent
 from jtgate.pipeline.worker import Backoff, Limits, Worker
+from jtgate.profiles import ProfilesError
+from jtgate.profiles import load as load_profiles
 from jtgate.settings import EX_CONFIG, Settings, SettingsError
 from jtgate.storage import open_spool_progress, open_spool_reader, open_store
+from jtgate.storage.rsa_key import PlatformKey
 from jtgate.storage.store import Store, StoreTooNew, StoreUnavailable
 
 log = logs.get_logger("pipeline")
@@ -22,6 +25,7 @@ def work(settings: Settings, stop: threading.Event) -> None:
 
     Raises:
         StoreTooNew: the store belongs to a later release.
+        ProfilesError: a file of profiles is wrong.
     """
     with ExitStack() as stack:
         store = _open_store(settings, stop)
@@ -37,6 +41,8 @@ def work(settings: Settings, stop: threading.Event) -> None:
             parts_bytes_max=settings.parts_bytes_max,
             limits=Limits(keep_days=settings.store_keep_days),
             stop=stop,
+            assignments=load_profiles(settings.profiles).assignments,
+            opener=PlatformKey(settings.data, settings.rsa_key).open,
         )
         worker.run()
 
@@ -92,6 +98,9 @@ def main(arguments: list[str] | None = None) -> int:
         work(settings, stop)
     except StoreTooNew as error:
         print(error, file=sys.stderr)  # noqa: T201
+        return EX_CONFIG
+    except ProfilesError as error:
+        print(f"{error.message}; {error.advice}", file=sys.stderr)  # noqa: T201
         return EX_CONFIG
     return 0
 

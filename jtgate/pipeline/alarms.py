@@ -1,4 +1,4 @@
-"""Alarm events out of stored positions: alarm items 0x64–0x67 and 0x70, and edges of the flag bits.
+"""Alarm events out of stored positions: alarm items of the active-safety dialects, and edges of the flag bits.
 
 An edge is the change of one bit between two live reports of a terminal with rising device times: 0→1 is
 "start", 1→0 is "end" (§4.2). Back-filled reports, reports without a good time and reports older than the last one never
@@ -7,18 +7,20 @@ move the state, so working through the same frames again finds no edge twice.
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from functools import reduce
 from operator import or_
 from typing import Any, Final
 
 import jtgate.codecs.jt808.location  # noqa: F401  fills the table of items
 from jtgate import logs
-from jtgate.codecs.errors import ProtocolError
-from jtgate.codecs.items import ITEMS
+from jtgate.codecs.edition import Edition
+from jtgate.codecs.items import ITEMS, LocationItem
 from jtgate.codecs.jsatl12.items import TpmsAlarm
+from jtgate.codecs.profile import AUTO, Profile
 from jtgate.codecs.timebase import TIME_GOOD, to_ms
 from jtgate.codecs.twins import load
+from jtgate.codecs.wire import Run, Scope
 from jtgate.storage.model import POSITION_COLUMNS, AlarmEventRow
 
 fingerprint = load("columns").fingerprint
@@ -49,8 +51,14 @@ _LATITUDE: Final = _COLUMN["latitude"]
 _LONGITUDE: Final = _COLUMN["longitude"]
 _SPEED: Final = _COLUMN["speed_kmh"]
 
-#: Alarm items 0x64–0x67 and 0x70.
-ALARM_ITEMS: Final = {f"0x{item_id:02x}": ITEMS[item_id][-1].cls for item_id in (0x64, 0x65, 0x66, 0x67, 0x70)}
+#: Ids of alarm items, of whatever dialect: they carry an identification number 报警标识号.
+ALARM_ITEMS: Final = {
+    f"0x{item_id:02x}": item_id
+    for item_id, forms in ITEMS.items()
+    if any(spec.name == "alarm_number" for form in forms for spec in form.cls.SPECS)
+}
+#: Beginnings of all such ids as they stand in the text of a position, to pass over the others quickly; a test compares.
+MARKS: Final = ('"0x6', '"0x7')
 #: 标志状态 of an alarm item; anything else is an alarm without duration as well.
 _PHASES: Final = {1: START, 2: END}
 _SOUTH: Final = 1 << 2
@@ -60,38 +68,53 @@ Row = tuple[Any, ...]  # a PositionRow
 Flags = tuple[int, int, int]  # device_time_ms, alarm flags, video alarm flags
 
 
-def items(rows: Sequence[Row], events: Counter[str]) -> Iterator[AlarmEventRow]:
+def items(
+    rows: Sequence[Row],
+    profiles: Mapping[int, Profile],
+    events: Counter[str],
+    deviations: Counter[str] | None = None,
+    judged: Container[int] = (),
+) -> Iterator[AlarmEventRow]:
     """Alarm events of the alarm items in these rows, back-filled ones included: they are facts.
 
     Args:
         rows: positions.
+        profiles: terminal id -> profile, of those that do not have the default.
         events: counts items that have no form we know; the position keeps their bytes.
+        deviations: counts what is tolerated in the items.
+        judged: numbers of the rows whose deviations are counted already.
     """
-    for row in rows:
+    for number, row in enumerate(rows):
         extra = row[_EXTRA]
-        if extra is None or ('"0x6' not in extra and '"0x70' not in extra):
+        if extra is None or (MARKS[0] not in extra and MARKS[1] not in extra):
             continue
+        profile = profiles.get(row[_TERMINAL], AUTO)
         for item in json.loads(extra):
-            form = ALARM_ITEMS.get(item["id"])
-            if form is None:
+            if item["id"] not in ALARM_ITEMS:
                 continue
             raw = bytes.fromhex(item["raw"])
+            run = Run(Edition.V2013, profile=profile)
             try:
-                yield _item_event(row, item["id"], raw, form.decode(raw))
-            except ProtocolError:
-                events["alarm_item_undecoded"] += 1
+                alarm = LocationItem.read(ALARM_ITEMS[item["id"]], raw, 0, Scope(run, {})).value
+                if deviations is not None and number not in judged:
+                    deviations.update(run.deviations)
+                if hasattr(alarm, "alarm_number"):
+                    yield _item_event(row, item["id"], raw, alarm, profile)
+                else:
+                    events["alarm_item_undecoded"] += 1
             except Exception as error:  # noqa: BLE001  a bug of ours; the position keeps the item's bytes
                 events["alarm_item_failed"] += 1
                 log.error("pipeline.alarm_item_failed", item=item["id"], error=type(error).__name__)  # noqa: TRY400
 
 
-def _item_event(row: Row, item_id: str, raw: bytes, alarm: Any) -> AlarmEventRow:
+def _item_event(row: Row, item_id: str, raw: bytes, alarm: Any, profile: Profile) -> AlarmEventRow:
     """The event of a decoded item; its coordinates have no hemisphere, the report around it has (§1.1)."""
     latitude, longitude = row[_LATITUDE], row[_LONGITUDE]
+    status = 0 if profile.hemisphere == "none" else row[_STATUS]
     body = alarm.to_json()
     if alarm.latitude or alarm.longitude:
-        latitude = _signed(alarm.latitude, row[_STATUS] & _SOUTH, 90)
-        longitude = _signed(alarm.longitude, row[_STATUS] & _WEST, 180)
+        latitude = _signed(alarm.latitude, status & _SOUTH, 90)
+        longitude = _signed(alarm.longitude, status & _WEST, 180)
         body["latitude"], body["longitude"] = latitude, longitude
     return AlarmEventRow(
         terminal_id=row[_TERMINAL],
@@ -108,7 +131,7 @@ def _item_event(row: Row, item_id: str, raw: bytes, alarm: Any) -> AlarmEventRow
         latitude=latitude,
         longitude=longitude,
         speed_kmh=float(alarm.speed_kmh),
-        alarm_number=alarm.alarm_number.encode().hex(),
+        alarm_number=alarm.alarm_number.encode(profile=profile).hex(),
         attachment_count=alarm.alarm_number.attachment_count,
         body=json.dumps(body, ensure_ascii=False, separators=(",", ":")),
     )

@@ -3,14 +3,16 @@
 from typing import NamedTuple
 
 from jtgate.codecs.header import Header
+from jtgate.codecs.profile import AUTO, Profile
 
 
 class Origin(NamedTuple):
-    """Where a frame came from."""
+    """Where a frame came from; `transport` is None where that was not kept with it."""
 
     received_us: int
     session_id: int
     spool_seq: int
+    transport: int | None = None
 
     @property
     def received_ms(self) -> int:
@@ -19,10 +21,14 @@ class Origin(NamedTuple):
 
 
 class Arrived(NamedTuple):
-    """A whole message of a known terminal; reassembled from `parts` sub-packages when that is above 1."""
+    """A whole message of a known terminal; reassembled from `parts` sub-packages when that is above 1.
+
+    `profile` is that of the terminal once it is known.
+    """
 
     terminal_id: int
     header: Header
     body: bytes
     parts: int
     origin: Origin
+    profile: Profile = AUTO

@@ -8,10 +8,11 @@
 everything else                    a message row; ids nobody declared keep their bytes only
 """
 
+import dataclasses
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from jtgate.codecs import deviations as dev
 from jtgate.codecs import timebase
@@ -40,11 +41,18 @@ BINARY_BYTES_MAX: Final = 256
 BACKFILL_TYPE: Final = 1  # 0x0704 位置数据类型 1: 盲区补报
 
 
+class Located(NamedTuple):
+    """A location report, and the bytes it was decoded from."""
+
+    report: LocationReport
+    body: bytes
+
+
 @dataclass(slots=True)
 class Rows:
     """What one message becomes."""
 
-    positions: list[bytes] = field(default_factory=list)  # location bodies
+    positions: list[Located] = field(default_factory=list)
     backfill: bool = False
     terminals: list[TerminalUpdate] = field(default_factory=list)
     card_events: list[CardEventRow] = field(default_factory=list)
@@ -53,14 +61,14 @@ class Rows:
 
 
 def decode(arrived: Arrived) -> Rows:
-    """Decode a message into rows.
+    """Decode a message into rows, under the profile of its terminal.
 
     Raises:
         ProtocolError: the body does not have the structure of its id.
     """
     header, body = arrived.header, arrived.body
     rows = Rows()
-    message = decode_body(header.msg_id, body, header.edition, rows.deviations)
+    message = decode_body(header.msg_id, body, header.edition, rows.deviations, profile=arrived.profile)
     if isinstance(message, UnknownMessage):
         rows.messages.append(_row(arrived, None))
     else:
@@ -108,7 +116,7 @@ def _message_row(message: Message, arrived: Arrived, rows: Rows) -> None:
 
 def _edition(arrived: Arrived) -> str:
     """The edition the body is written in; 2011 shows there only."""
-    return str(body_edition(arrived.header.msg_id, arrived.body, arrived.header.edition))
+    return str(body_edition(arrived.header.msg_id, arrived.body, arrived.header.edition, arrived.profile))
 
 
 def _heartbeat(message: Heartbeat, arrived: Arrived, rows: Rows) -> None:
@@ -155,20 +163,25 @@ def _unregister(message: Unregister, arrived: Arrived, rows: Rows) -> None:
     _message_row(message, arrived, rows)
 
 
-def _location(message: LocationReport, arrived: Arrived, rows: Rows) -> None:  # noqa: ARG001  one of _HANDLERS
-    """The declaration has found nothing wrong; the columns read the bytes themselves."""
-    rows.positions.append(arrived.body)
+def _location(message: LocationReport, arrived: Arrived, rows: Rows) -> None:
+    rows.positions.append(Located(message, arrived.body))
 
 
 def _location_answer(message: LocationAnswer, arrived: Arrived, rows: Rows) -> None:
-    rows.positions.append(message.location.encode() + message.trailing)
+    report = dataclasses.replace(message.location, trailing=message.trailing)
+    rows.positions.append(_located(report, arrived))
     _message_row(message, arrived, rows)
+
+
+def _located(report: LocationReport, arrived: Arrived) -> Located:
+    """A report inside of another message; what is written under its own profile are the bytes that came."""
+    return Located(report, report.encode(profile=arrived.profile))
 
 
 def _location_batch(message: LocationBatch, arrived: Arrived, rows: Rows) -> None:
     """Every item that is a location; the message itself as well when anything was wrong with it (§5.1)."""
     rows.backfill = message.batch_type == BACKFILL_TYPE
-    rows.positions += [item.encode() for item in message.items if isinstance(item, LocationReport)]
+    rows.positions += [_located(item, arrived) for item in message.items if isinstance(item, LocationReport)]
     damaged = message.trailing or any(isinstance(item, UndecodedReport) for item in message.items)
     if damaged or dev.BATCH_WRONG_COUNT in rows.deviations or dev.BATCH_ITEM_OVERRUN in rows.deviations:
         _message_row(message, arrived, rows)

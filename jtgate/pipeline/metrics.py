@@ -10,7 +10,10 @@ from jtgate.storage.model import StoreBatch, Written
 ROWS = Counter("jtgate_pipeline_rows_total", "Rows handed to the store", ["table"])
 ROWS_WRITTEN = Counter("jtgate_pipeline_rows_written_total", "Rows by whether the store had them already", ["state"])
 QUARANTINED = Counter("jtgate_pipeline_quarantined_total", "Messages that could not be decoded", ["code"])
-DEVIATIONS = Counter("jtgate_pipeline_deviations_total", "Tolerated deviations outside the fast lane", ["name"])
+DEVIATIONS = Counter(
+    "jtgate_pipeline_deviations_total", "Tolerated deviations of terminals in everything they sent", ["name"]
+)
+SPOOL_DAMAGED = Counter("jtgate_pipeline_spool_damaged_total", "Segments of the spool left at a fault by the reader")
 EVENTS = Counter("jtgate_pipeline_events_total", "What happened besides: sub-packages, records, retention", ["event"])
 LAG_GROUPS = Gauge("jtgate_pipeline_lag_groups", "Groups of the spool not yet stored", multiprocess_mode="livemax")
 LAG_SECONDS = Gauge(

@@ -2,13 +2,13 @@
 
 The payload of a row is header and body as they came. A message that was reassembled from sub-packages is
 kept whole: a header with the package item of part 1, then the whole body (`whole_payload`). The code tells
-it from a part of a message that never became complete (`INCOMPLETE`).
+it from a part of a message that never became complete (`INCOMPLETE`) or that nobody could open (`ENCRYPTED`).
 """
 
 from typing import Final
 
 from jtgate.codecs.edition import Edition
-from jtgate.codecs.errors import BodyError, ProtocolError
+from jtgate.codecs.errors import BodyError, EncryptionError, ProtocolError
 from jtgate.codecs.header import BODY_BYTES_MAX, Header, build_header
 from jtgate.codecs.twins import load
 from jtgate.pipeline.arrived import Origin
@@ -18,6 +18,8 @@ fingerprint = load("columns").fingerprint
 
 INCOMPLETE: Final = "parts.incomplete"
 ENCRYPTED: Final = "body.encrypted"
+#: A whole message of several parts that our key does not open.
+SEALED: Final = EncryptionError.code
 #: An all-zero phone is nobody's (§2.5): it must never become a terminal that many share.
 NO_PHONE: Final = "header.no_phone"
 INTERNAL: Final = "internal"

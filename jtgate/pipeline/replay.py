@@ -7,10 +7,12 @@ from typing import Final, cast
 
 from jtgate.codecs.errors import ProtocolError
 from jtgate.codecs.header import Header, parse_header
+from jtgate.codecs.opening import Opener
 from jtgate.codecs.parts import REFUSED_NUMBER, REFUSED_TOTAL, Complete, PartBuffer
 from jtgate.pipeline import quarantine
 from jtgate.pipeline.arrived import Arrived, Origin
 from jtgate.pipeline.steps import Decoder
+from jtgate.profiles import Assignments
 from jtgate.storage.model import StoreBatch
 from jtgate.storage.store import Row, Store
 
@@ -42,7 +44,14 @@ class ReplayReport:
         }
 
 
-def replay_quarantine(store: Store, ids: Collection[int] | None, now_ms: int) -> ReplayReport:
+def replay_quarantine(
+    store: Store,
+    ids: Collection[int] | None,
+    now_ms: int,
+    *,
+    assignments: Assignments | None = None,
+    opener: Opener | None = None,
+) -> ReplayReport:
     """Decode held messages again.
 
     Rows come before the mark, each in its own transaction, and every row has a natural key: a crash between
@@ -53,11 +62,13 @@ def replay_quarantine(store: Store, ids: Collection[int] | None, now_ms: int) ->
         store: migrated.
         ids: of quarantine rows; None for all that are held.
         now_ms: time of the replay, milliseconds since 1970.
+        assignments: which terminal has which profile now.
+        opener: decrypts bodies; None where there is no key.
 
     Raises:
         StoreError: the store failed; what was replayed before stays so.
     """
-    replay = _Replay(store)
+    replay = _Replay(store, assignments, opener)
     for page in _pages(store, ids):
         replay.page(page, now_ms)
     return replay.finished()
@@ -68,11 +79,15 @@ class _Replay:
 
     Args:
         store: migrated.
+        assignments: which terminal has which profile now.
+        opener: decrypts bodies.
     """
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, assignments: Assignments | None, opener: Opener | None) -> None:
         self._store = store
-        self._decoder = Decoder(store, parts_bytes_max=PARTS_BYTES_MAX, live=False)
+        self._decoder = Decoder(
+            store, parts_bytes_max=PARTS_BYTES_MAX, live=False, assignments=assignments, opener=opener
+        )
         self._parts = PartBuffer(PARTS_BYTES_MAX, requests_max=0)
         self._waiting = 0  # parts whose message is not complete
         self._report = ReplayReport()
@@ -110,10 +125,8 @@ class _Replay:
             return self._hold(error.code)
         if not header.terminal:
             return self._hold(quarantine.NO_PHONE)
-        if header.encryption:
-            return self._hold(quarantine.ENCRYPTED)
         ids, parts = [row_id], 1
-        if header.is_part and code == quarantine.INCOMPLETE:
+        if header.is_part and code in (quarantine.INCOMPLETE, quarantine.ENCRYPTED):
             outcome = self._parts.add(header.terminal, header, body, origin.received_us / 1e6, token=row_id)
             self._waiting += 1
             if not isinstance(outcome, Complete):

@@ -33,17 +33,16 @@ class TerminalIds:
         #: Phone bytes as on the wire -> id; a shortcut for the hot loop, cleared when it is full.
         self.by_wire: dict[bytes, int] = {}
 
-    def of_wire(self, phone_bytes: bytes, now_ms: int) -> int | None:
-        """Id by the phone bytes of a header; None for an all-zero phone."""
-        known = self.by_wire.get(phone_bytes)
-        if known is None:
-            key = terminal_key(phone_bytes)
-            if not key:
-                return None
-            if len(self.by_wire) >= self._max:
-                self.by_wire.clear()
-            known = self.by_wire[phone_bytes] = self.of_key(key, now_ms)
-        return known
+    def remember(self, phone_bytes: bytes, terminal_id: int) -> None:
+        """Let the hot loop find an id by the phone bytes of a header."""
+        if len(self.by_wire) >= self._max:
+            self.by_wire.clear()
+        self.by_wire[phone_bytes] = terminal_id
+
+    def forget(self, terminal_id: int) -> None:
+        """Let the hot loop ask again for a terminal."""
+        for phone in [phone for phone, known in self.by_wire.items() if known == terminal_id]:
+            del self.by_wire[phone]
 
     def knows(self, key: str) -> bool:
         """True when the id of a key is at hand."""

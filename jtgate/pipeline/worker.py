@@ -16,10 +16,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from jtgate import logs
+from jtgate.codecs.opening import Opener
 from jtgate.codecs.timebase import now_ms, now_us
 from jtgate.pipeline import CONSUMER, metrics, quarantine
 from jtgate.pipeline.arrived import Origin
 from jtgate.pipeline.steps import Decoder
+from jtgate.profiles import Assignments
 from jtgate.storage.model import StoreBatch, Written
 from jtgate.storage.records import FramesRecord, pack_frames, pack_session, unpack
 from jtgate.storage.spool import Group, SpoolError, SpoolProgress, SpoolReader
@@ -77,6 +79,8 @@ class Worker:
         parts_bytes_max: memory for incomplete messages.
         limits: see Limits.
         stop: makes `run` return after the batch in hand.
+        assignments: which terminal has which profile.
+        opener: decrypts bodies; None where there is no key.
 
     Raises:
         StoreError: the store cannot be read at start.
@@ -91,11 +95,15 @@ class Worker:
         parts_bytes_max: int,
         limits: Limits | None = None,
         stop: threading.Event | None = None,
+        assignments: Assignments | None = None,
+        opener: Opener | None = None,
     ) -> None:
         self._store = store
         self._reader = reader
         self._progress = progress
         self._parts_bytes_max = parts_bytes_max
+        self._assignments = assignments
+        self._opener = opener
         self._limits = limits or Limits()
         self._stop = stop or threading.Event()
         self._store_backoff = Backoff(self._limits.backoff_first_s, self._limits.backoff_max_s)
@@ -103,6 +111,7 @@ class Worker:
         self._seq = store.cursor(CONSUMER)
         self._decoder: Decoder | None = None
         self._pending: list[Group] = []  # read, not yet decoded
+        self._damaged_told = 0  # damaged segments in the metrics
         self._stored_until_us = now_us()  # what was spooled before is stored, as far as we know
         self._published_at = self._due_at = float("-inf")
         self._retain_at = time.monotonic() + self._limits.retain_first_s
@@ -177,7 +186,12 @@ class Worker:
     def _ready_decoder(self) -> Decoder:
         """The decoder; made when there is none, which reads the state of every terminal from the store."""
         if self._decoder is None:
-            self._decoder = Decoder(self._store, parts_bytes_max=self._parts_bytes_max)
+            self._decoder = Decoder(
+                self._store,
+                parts_bytes_max=self._parts_bytes_max,
+                assignments=self._assignments,
+                opener=self._opener,
+            )
         return self._decoder
 
     def _decode(self, groups: Sequence[Group]) -> tuple[StoreBatch, int] | None:
@@ -250,6 +264,10 @@ class Worker:
             self._decoder.events.clear()
         self._publish()
 
+    def _tell_damage(self) -> None:
+        metrics.SPOOL_DAMAGED.inc(self._reader.damaged_count - self._damaged_told)
+        self._damaged_told = self._reader.damaged_count
+
     def _tell_lag(self) -> None:
         metrics.LAG_SECONDS.set(max(0.0, (now_us() - self._stored_until_us) / 1e6))
 
@@ -296,6 +314,7 @@ class Worker:
         if not force and now - self._published_at < self._limits.progress_s:
             return
         self._published_at = now
+        self._tell_damage()
         try:
             last_seq = self._reader.last_seq()
             if last_seq < self._seq:

@@ -1,12 +1,14 @@
 """The directory: who is connected now, which terminals are known, and requests to a gateway (design D9).
 
 It is shared by processes: the gateway publishes, the command line reads and asks. Live sessions can be
-lost with the machine (they are rebuilt by reconnects); known terminals and requests are durable.
+lost with the machine (they are rebuilt by reconnects); known terminals, requests and notes are durable.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
+
+from jtgate.codecs.encryption import PublicKey
 
 
 class DirectoryError(Exception):
@@ -55,6 +57,15 @@ class KickRequest:
     terminal: str
     asked_by: str
     created_ms: int
+
+
+class TerminalNote(NamedTuple):
+    """What a gateway learnt of a terminal and needs to know again after a restart; None keeps what is there."""
+
+    terminal: str  # digits without leading zeros
+    manufacturer: str | None = None  # of its registration
+    model: str | None = None
+    key: PublicKey | None = None  # 终端RSA公钥, from 0x0A00
 
 
 class Directory(Protocol):
@@ -106,6 +117,18 @@ class Directory(Protocol):
 
     def known(self) -> frozenset[str]:
         """All registered terminals (digits without leading zeros)."""
+        ...
+
+    def note(self, notes: Sequence[TerminalNote]) -> None:
+        """Remember what was learnt of terminals, durably."""
+        ...
+
+    def models(self) -> dict[str, tuple[str, str]]:
+        """Terminal -> manufacturer and model of its registration."""
+        ...
+
+    def key_of(self, terminal: str) -> PublicKey | None:
+        """The public key of a terminal, to encrypt what is sent to it; None when it never sent one."""
         ...
 
     def version(self) -> int:

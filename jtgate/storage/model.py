@@ -204,6 +204,7 @@ class StoreBatch:
     quarantine: list[QuarantineRow] = field(default_factory=list)
     parts: list[PartRow] = field(default_factory=list)
     parts_done: list[tuple[int, int, int, int]] = field(default_factory=list)  # keys of PartRow
+    zones: list[tuple[int, int]] = field(default_factory=list)  # (terminal_id, minutes): times are read in this zone
 
 
 class Written(NamedTuple):

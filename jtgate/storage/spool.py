@@ -47,6 +47,9 @@ class SpoolInfo(NamedTuple):
 class SpoolWriter(Protocol):
     """The one writer of a spool. `append` may be called in one thread while `retain` works in another."""
 
+    #: Parts of the spool that were found damaged, since it was opened; what they hold from there on is not read.
+    damaged_count: int
+
     def append(self, data: bytes, frames: int, at_us: int) -> int:
         """Commit one group and return its sequence number, strictly rising from 1, with gaps after failures.
 
@@ -82,6 +85,9 @@ class SpoolWriter(Protocol):
 
 class SpoolReader(Protocol):
     """A follower of the spool, in this or another process."""
+
+    #: Parts of the spool that were left at a fault, since it was opened.
+    damaged_count: int
 
     def read(self, after_seq: int, *, groups_max: int = 256, bytes_max: int = 16 << 20) -> list[Group]:
         """Groups with seq > after_seq in order, at least one if there is any; empty when none.

@@ -4,12 +4,15 @@ The pipeline is its bulk writer; the command line and the API read it from other
 written. Every write is idempotent by the natural keys of `model`.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Protocol
 
 from jtgate.storage.model import PartRow, StoreBatch, Written
 
 Row = Mapping[str, object]
+
+#: terminal_id, device_time_ms, fingerprint: the key of a position or a card event.
+TimedKey = tuple[int, int, int]
 
 
 class StoreError(Exception):
@@ -67,6 +70,27 @@ class Store(Protocol):
 
     def last_flags(self) -> dict[int, tuple[int, int, int]]:
         """terminal_id -> (device_time_ms, alarm_flags, video_alarm_flags) of its newest live position."""
+        ...
+
+    def models(self) -> dict[int, tuple[str, str]]:
+        """terminal_id -> manufacturer and model of its registration, of those that registered."""
+        ...
+
+    def zones(self) -> dict[int, frozenset[int]]:
+        """terminal_id -> zones other than GMT+8 in which its times were ever read, minutes east of UTC."""
+        ...
+
+    def stored(self, table: str, keys: Collection[TimedKey]) -> set[TimedKey]:
+        """Those of the keys that have a row.
+
+        Args:
+            table: "positions" or "card_events".
+            keys: (terminal_id, device_time_ms, fingerprint).
+        """
+        ...
+
+    def transport_of(self, session_id: int) -> str:
+        """How a session was connected: "tcp", "udp" …; "" when that is not known."""
         ...
 
     def terminals(self, *, prefix: str = "", limit: int = 1000) -> list[Row]:

@@ -14,7 +14,7 @@ from jtgate.codecs.declare import MESSAGES, Message
 from jtgate.codecs.describe import walk_wire
 from jtgate.codecs.deviations import DEVIATIONS
 from jtgate.codecs.edition import ALL_EDITIONS, Edition
-from jtgate.codecs.errors import BodyError
+from jtgate.codecs.errors import BodyError, EncodeError
 from jtgate.codecs.framing import Frame, FrameReader, wrap
 from jtgate.codecs.header import build_header, encode_frames, parse_header
 from jtgate.codecs.jt808 import LocationAnswer, LocationReport, TextMessage, TimeAnswer
@@ -271,12 +271,16 @@ def test_datum_of_a_report() -> None:
 def test_what_is_read_under_a_profile_is_written_again(chosen: Profile) -> None:
     """Encoding under the profile with which a body was read gives the same bytes, for every message."""
 
-    @settings(max_examples=60, deadline=None)
+    @settings(max_examples=25, deadline=None)
     @given(st.data())
     def check(data: st.DataObject) -> None:
         cls = data.draw(st.sampled_from(CLASSES))
         edition = data.draw(st.sampled_from(ALL_EDITIONS))
-        body = data.draw(structures(cls, edition)).encode(edition)
+        made = data.draw(structures(cls, edition))
+        try:
+            body = made.encode(edition, chosen)
+        except EncodeError:  # an alarm that this terminal has no bit for, text that is longer in its encoding
+            body = made.encode(edition)
         survives(cls.INFO.msg_id, body, edition, chosen)
 
     check()

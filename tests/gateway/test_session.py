@@ -1,5 +1,6 @@
 """The session as a table of states: what is taken, what is answered, what changes the state."""
 
+from pathlib import Path
 from typing import NamedTuple
 
 import pytest
@@ -12,7 +13,10 @@ from jtgate.codecs.header import Header, encode_frames, parse_header
 from jtgate.codecs.parts import PartBuffer
 from jtgate.gateway import session as sessions
 from jtgate.gateway.identity import Gatekeeper
+from jtgate.gateway.readings import Readings
 from jtgate.gateway.session import KINDS, TRANSITIONS, Kind, Session, State, Verdict
+from jtgate.profiles import Assignments
+from jtgate.storage.rsa_key import PlatformKey
 
 PHONE = "13912345678"
 LOCATION = bytes.fromhex("00000000000000030260f57206f015b8003402670058250314150926")
@@ -41,10 +45,15 @@ def payloads(
 
 
 def make(policy: str = "open", known: frozenset[str] = frozenset(), unknown_result: int = 3) -> Session:
-    """A session with a fixed secret."""
+    """A session with a fixed secret, without profiles and without a key."""
     numbers = iter(range(1000))
     return Session(
-        Gatekeeper(b"k" * 32, policy, lambda: known), PartBuffer(1 << 20), lambda: next(numbers), unknown_result
+        Gatekeeper(b"k" * 32, policy, lambda: known),
+        PartBuffer(1 << 20),
+        lambda: next(numbers),
+        unknown_result,
+        Readings(Assignments(), PlatformKey(Path("nowhere"))),
+        "tcp",
     )
 
 

@@ -8,8 +8,12 @@ from typing import Any
 from jtgate.codecs.edition import Edition
 from jtgate.codecs.framing import Frame, FrameReader
 from jtgate.codecs.header import build_header
+from jtgate.codecs.opening import Opener
+from jtgate.pipeline import CONSUMER
 from jtgate.pipeline.worker import Limits, Worker
+from jtgate.profiles import Assignments
 from jtgate.storage import open_spool_progress, open_spool_reader, open_spool_writer, open_store
+from jtgate.storage.model import StoreBatch
 from jtgate.storage.records import SessionEvent, Transport, pack_frames, pack_session
 
 START_US = 1_763_900_000_000_000
@@ -33,11 +37,20 @@ class Line:
         self.reader = open_spool_reader(data)
         self.progress = open_spool_progress(data)
         self.now_us = START_US
+        self.assignments = Assignments()  # of the workers it makes
+        self.opener: Opener | None = None
 
-    def append(self, payloads: Sequence[bytes], *, session: int = 1, at_us: int | None = None) -> int:
+    def append(
+        self,
+        payloads: Sequence[bytes],
+        *,
+        session: int = 1,
+        at_us: int | None = None,
+        transport: Transport = Transport.TCP,
+    ) -> int:
         """One group with one read of one session; returns its number."""
         self.now_us = self.now_us + 1_000_000 if at_us is None else at_us
-        data = pack_frames(self.now_us, session, Transport.TCP, payloads)
+        data = pack_frames(self.now_us, session, transport, payloads)
         return self.writer.append(data, len(payloads), self.now_us)
 
     def session_record(self, event: str, session: int, **facts: object) -> int:
@@ -52,13 +65,26 @@ class Line:
 
     def worker(self) -> Worker:
         """A new worker, as after a restart."""
-        return Worker(self.store, self.reader, self.progress, parts_bytes_max=1 << 20, limits=self.limits)
+        return Worker(
+            self.store,
+            self.reader,
+            self.progress,
+            parts_bytes_max=1 << 20,
+            limits=self.limits,
+            assignments=self.assignments,
+            opener=self.opener,
+        )
 
     def run(self) -> Worker:
         """Let a new worker catch up."""
         worker = self.worker()
         worker.run_until_caught_up()
         return worker
+
+    def run_again(self) -> Worker:
+        """Let a new worker work through the whole spool once more."""
+        self.store.write(StoreBatch(), consumer=CONSUMER, seq=0)
+        return self.run()
 
     def rows(self, table: str) -> list[dict[str, Any]]:
         """All rows of a listing of the store."""

@@ -193,3 +193,25 @@ def test_a_bug_in_an_alarm_item_costs_that_event_only(line: Line, monkeypatch: p
     monkeypatch.setattr(alarms, "alarm_type_of", broken)
     assert alarm_rows(line, 0x65, DSM) == []
     assert len(line.rows("positions")) == 1
+
+
+def test_every_alarm_item_is_looked_for() -> None:
+    """The marks that let other items pass are those of all alarm items."""
+    assert {f'"{item_id[:3]}' for item_id in alarms.ALARM_ITEMS} == set(alarms.MARKS)
+
+
+def test_an_alarm_that_announces_a_byte_too_many_is_an_event(line: Line) -> None:
+    """active-safety §1.9: what follows it is read as well, and the alarm keeps its own bytes only."""
+    number = b"ID00001" + bytes.fromhex("251123201400") + b"\x00\x03\x00"
+    alarm = (
+        bytes.fromhex("00000001" + "01" + "02" + "01" + "00" * 5 + "3c0005" + "00" * 8 + "2511232014000000") + number
+    )
+    items = "6430" + alarm.hex() + tlv(0x31, b"\x07")
+    body = location(items=items)
+    batch = b"\x00\x01\x00" + len(body).to_bytes(2) + body
+    line.append([payload(0x0200, body), payload(0x0704, batch)])
+    line.run()
+    (row,) = line.rows("positions")
+    assert (row["satellites"], json.loads(row["extra_items"])) == (7, [{"id": "0x64", "raw": alarm.hex()}])
+    (event,) = line.rows("alarm_events")
+    assert (event["alarm_type"], event["alarm_number"]) == (2, number.hex())

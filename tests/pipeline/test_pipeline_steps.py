@@ -9,9 +9,10 @@ import msgpack
 import pytest
 from pipeline_line import PHONE, START_US, Line, location, payload, tlv, vectors
 
+from jtgate.codecs import deviations as dev
 from jtgate.codecs.edition import Edition
 from jtgate.codecs.jt808 import Authenticate
-from jtgate.pipeline import CONSUMER, messages, quarantine
+from jtgate.pipeline import CONSUMER, messages, metrics, quarantine
 from jtgate.storage.model import StoreBatch
 from jtgate.storage.records import SessionEvent
 
@@ -309,3 +310,35 @@ def test_every_frame_from_the_field_ends_somewhere_and_replaying_it_changes_noth
     again = line.everything()
     for table in ("positions", "alarm_events", "card_events", "messages", "quarantine"):
         assert again[table] == twice[table], table
+
+
+def counted(name: str) -> float:
+    """What the metric of deviations says of one."""
+    value: float = metrics.DEVIATIONS.labels(name)._value.get()
+    return value
+
+
+def test_deviations_are_counted_in_both_lanes_and_once(line: Line) -> None:
+    """A signed coordinate and a bad time of a plain report, and the same of one that a declaration reads."""
+    odd = b"\0" * 8 + b"\xff\xff\xff\xff" + b"\0" * 10 + bytes(6)
+    number = b"ID00001" + bytes(6) + b"\x00\x00\x00"
+    alarm = tlv(0x67, b"\0\0\0\1\1\1" + bytes(11) + bytes(6) + bytes(2) + number)
+    names = [dev.LOCATION_SIGNED_COORDINATE, dev.TIME_NOT_A_DATE]
+    before = [counted(name) for name in names]
+    line.append([payload(0x0200, odd), payload(0x0201, b"\0\1" + odd)])
+    line.run()
+    assert [counted(name) for name in names] == [number + 2 for number in before]
+    line.append([payload(0x0200, location(items=alarm)), payload(0x0201, b"\0\1" + location(items=alarm))])
+    line.run()
+    assert [counted(name) for name in names] == [before[0] + 2, before[1] + 4]
+
+
+def test_damaged_segments_of_the_spool_are_counted(line: Line) -> None:
+    """What the reader left at a fault is told once."""
+    before = metrics.SPOOL_DAMAGED._value.get()
+    line.append([payload(0x0002)])
+    line.reader.damaged_count = 2
+    worker = line.run()
+    assert metrics.SPOOL_DAMAGED._value.get() == before + 2
+    worker._publish(force=True)
+    assert metrics.SPOOL_DAMAGED._value.get() == before + 2

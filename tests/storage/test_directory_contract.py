@@ -5,7 +5,8 @@ from collections.abc import Callable
 import pytest
 from storage_rows import T0_MS, live
 
-from jtgate.storage.directory import Directory, DirectoryError, DirectoryFull, KickRequest
+from jtgate.codecs.encryption import PublicKey
+from jtgate.storage.directory import Directory, DirectoryError, DirectoryFull, KickRequest, TerminalNote
 
 DirectoryOpener = Callable[[], Directory]
 
@@ -131,6 +132,21 @@ def test_old_outcomes_are_forgotten(open_directory: DirectoryOpener, monkeypatch
     for request in requests:
         directory.finish(request, "closed")
     assert [directory.outcome(request) for request in requests] == [None, None, None, "closed", "closed"]
+
+
+def test_notes_add_up_and_survive(open_directory: DirectoryOpener, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is not told stays; another process sees it; those noted first are forgotten at a limit."""
+    key, other = PublicKey(65_537, (1 << 1023) + 1), PublicKey(3, (1 << 1023) + 3)
+    directory = open_directory()
+    directory.note([TerminalNote("1", "70111", "BSJ"), TerminalNote("2", key=key)])
+    directory.note([TerminalNote("1", key=key), TerminalNote("2", model="X", key=other)])
+    directory.note([])
+    reader = open_directory()
+    assert reader.models() == {"1": ("70111", "BSJ"), "2": ("", "X")}
+    assert [reader.key_of(terminal) for terminal in ("01", "2", "3")] == [key, other, None]
+    monkeypatch.setattr("jtgate.storage.sqlite.directory.NOTES_MAX", 2)
+    directory.note([TerminalNote("3", "70112"), TerminalNote("1", model="NEW")])
+    assert reader.models() == {"2": ("", "X"), "3": ("70112", "")}
 
 
 def test_a_closed_directory_says_so(open_directory: DirectoryOpener) -> None:

@@ -12,12 +12,14 @@ from pathlib import Path
 
 import apsw
 
+from jtgate.codecs.encryption import BLOCK_BYTES, PublicKey
 from jtgate.storage.directory import (
     DirectoryError,
     DirectoryFull,
     DirectoryUnavailable,
     KickRequest,
     LiveSession,
+    TerminalNote,
 )
 from jtgate.storage.sqlite.connection import Database, open_connection
 
@@ -27,6 +29,8 @@ REQUESTS_OPEN_MAX = 10_000
 REQUESTS_FINISHED_MAX = 10_000
 #: Known terminals.
 KNOWN_MAX = 1_000_000
+#: Terminals with notes.
+NOTES_MAX = 1_000_000
 
 OUTCOME_NOT_ONLINE = "not_online"
 
@@ -65,6 +69,24 @@ CREATE TABLE IF NOT EXISTS kick_requests (
 ) STRICT;
 CREATE INDEX IF NOT EXISTS kick_requests_open ON kick_requests (request_id) WHERE outcome IS NULL;
 CREATE TABLE IF NOT EXISTS known_terminals (terminal TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS terminal_notes (
+    id INTEGER PRIMARY KEY, -- rises with the first note of a terminal
+    terminal TEXT NOT NULL UNIQUE,
+    manufacturer TEXT,
+    model TEXT,
+    key_exponent INTEGER,
+    key_modulus BLOB
+) STRICT;
+"""
+#: The table that came last: where it is missing, the schema is of an earlier release or of nobody yet.
+_LAST_TABLE = "terminal_notes"
+
+_NOTE = """
+INSERT INTO terminal_notes (terminal, manufacturer, model, key_exponent, key_modulus) VALUES (?, ?, ?, ?, ?)
+ON CONFLICT (terminal) DO UPDATE SET
+    manufacturer = coalesce(excluded.manufacturer, manufacturer), model = coalesce(excluded.model, model),
+    key_exponent = coalesce(excluded.key_exponent, key_exponent),
+    key_modulus = coalesce(excluded.key_modulus, key_modulus)
 """
 
 
@@ -188,6 +210,31 @@ class SqliteDirectory:
         """See Directory."""
         return frozenset(terminal for (terminal,) in self._db.query("SELECT terminal FROM known_terminals"))
 
+    def note(self, notes: Sequence[TerminalNote]) -> None:
+        """See Directory. Of more than NOTES_MAX terminals those noted first are forgotten."""
+        if notes:
+            with self._durable() as connection:
+                connection.executemany(_NOTE, map(_note_values, notes))
+                connection.execute(
+                    "DELETE FROM terminal_notes WHERE id <= (SELECT max(id) FROM terminal_notes) - ?", (NOTES_MAX,)
+                )
+
+    def models(self) -> dict[str, tuple[str, str]]:
+        """See Directory."""
+        found = self._db.query(
+            "SELECT terminal, coalesce(manufacturer, ''), coalesce(model, '') FROM terminal_notes "
+            "WHERE manufacturer IS NOT NULL OR model IS NOT NULL"
+        )
+        return {values[0]: (values[1], values[2]) for values in found}
+
+    def key_of(self, terminal: str) -> PublicKey | None:
+        """See Directory."""
+        found = self._db.query(
+            "SELECT key_exponent, key_modulus FROM terminal_notes WHERE terminal = ? AND key_modulus IS NOT NULL",
+            (terminal.lstrip("0"),),
+        )
+        return PublicKey(found[0][0], int.from_bytes(found[0][1])) if found else None
+
     def version(self) -> int:
         """See Directory."""
         return self._db.number("PRAGMA data_version")
@@ -211,12 +258,18 @@ class SqliteDirectory:
 def _connect(path: Path) -> apsw.Connection:
     connection = open_connection(path, synchronous="NORMAL")
     try:
-        if not _count(connection, "SELECT count(*) FROM sqlite_master"):
+        if not _count(connection, f"SELECT count(*) FROM sqlite_master WHERE name = '{_LAST_TABLE}'"):
             connection.execute(f"BEGIN IMMEDIATE; {_SCHEMA} COMMIT")
     except BaseException:
         connection.close()
         raise
     return connection
+
+
+def _note_values(note: TerminalNote) -> tuple[object, ...]:
+    key = note.key
+    modulus = None if key is None else key.n.to_bytes(BLOCK_BYTES)
+    return note.terminal, note.manufacturer, note.model, None if key is None else key.e, modulus
 
 
 def _count(connection: apsw.Connection, sql: str) -> int:

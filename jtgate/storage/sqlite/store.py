@@ -8,7 +8,7 @@ Opening makes no table. A file that nobody has migrated answers every question w
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import apsw
@@ -19,7 +19,7 @@ from jtgate.storage.sqlite.connection import Database, open_connection
 from jtgate.storage.sqlite.migrations import migrations
 from jtgate.storage.sqlite.retention import delete_before
 from jtgate.storage.sqlite.writes import COUNTED_TABLES, set_cursor, write_batch
-from jtgate.storage.store import Row, StoreError, StoreTooNew, StoreUnavailable
+from jtgate.storage.store import Row, StoreError, StoreTooNew, StoreUnavailable, TimedKey
 
 #: The hot pages of the index on the terminal: about one page of 4 KiB for each of 10,000 terminals.
 CACHE_BYTES = 64 << 20
@@ -32,6 +32,8 @@ CREATE TABLE IF NOT EXISTS jtgate_migrations (
 ) STRICT
 """
 _SMALL_TABLES = ("terminals", "sessions", "quarantine", "parts")
+#: Tables whose key is a TimedKey.
+_TIMED_TABLES = ("positions", "card_events")
 _ANY_TIME_MS = 1 << 62
 _AND_HELD = "AND q.state = 'held'"
 
@@ -128,6 +130,38 @@ class SqliteStore:
             {"future_ms": _future_ms()},
         )
         return {int(values[0]): (values[1], values[2], values[3]) for values in found}
+
+    def models(self) -> dict[int, tuple[str, str]]:
+        """See Store."""
+        found = self._db.query(
+            "SELECT id, coalesce(manufacturer, ''), coalesce(model, '') FROM terminals "
+            "WHERE manufacturer IS NOT NULL OR model IS NOT NULL"
+        )
+        return {int(values[0]): (values[1], values[2]) for values in found}
+
+    def zones(self) -> dict[int, frozenset[int]]:
+        """See Store."""
+        found: dict[int, set[int]] = {}
+        for terminal_id, minutes in self._db.query("SELECT terminal_id, zone_minutes FROM terminal_zones"):
+            found.setdefault(terminal_id, set()).add(minutes)
+        return {terminal_id: frozenset(minutes) for terminal_id, minutes in found.items()}
+
+    def stored(self, table: str, keys: Collection[TimedKey]) -> set[TimedKey]:
+        """See Store."""
+        if table not in _TIMED_TABLES:
+            raise StoreError(f"rows of {table} have another key")
+        found = self._db.query(
+            "SELECT k.value ->> 0, k.value ->> 1, k.value ->> 2 FROM json_each(?) AS k WHERE EXISTS ("
+            f"SELECT 1 FROM {table} AS r WHERE r.device_time_ms = k.value ->> 1 AND r.terminal_id = k.value ->> 0 "
+            "AND r.fingerprint = k.value ->> 2)",
+            (json.dumps(list(keys)),),
+        )
+        return {(int(values[0]), int(values[1]), int(values[2])) for values in found}
+
+    def transport_of(self, session_id: int) -> str:
+        """See Store."""
+        found = self._db.query("SELECT coalesce(transport, '') FROM sessions WHERE session_id = ?", (session_id,))
+        return str(found[0][0]) if found else ""
 
     def terminals(self, *, prefix: str = "", limit: int = 1000) -> list[Row]:
         """See Store. In the order of their numbers."""

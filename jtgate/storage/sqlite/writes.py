@@ -102,6 +102,8 @@ def write_batch(connection: apsw.Connection, batch: StoreBatch) -> Written:
     _write_sessions(connection, batch)
     if batch.terminals:
         connection.executemany(_UPDATE_TERMINAL, (update._asdict() for update in batch.terminals))
+    if batch.zones:
+        connection.executemany("INSERT OR IGNORE INTO terminal_zones VALUES (?, ?)", batch.zones)
     if batch.parts:
         connection.executemany(_INSERT_PART, batch.parts)
     if batch.parts_done:

@@ -9,6 +9,10 @@ DEMO   ?= 20
 # pytest-xdist workers; the tests start servers of their own, so two is enough for two cores.
 JOBS   ?= 2
 ARGS   ?=
+# Seconds of fuzzing for each parser entry, entries at the same time, and which (all when empty).
+FUZZ_SECONDS ?= 60
+FUZZ_JOBS    ?= 1
+ENTRY        ?=
 
 # Pinned versions only, with hashes; the package index is the one pip is set up with.
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
@@ -18,7 +22,7 @@ TWINS       := $(filter-out %/__init__.py,$(wildcard jtgate/codecs/twins/*.py))
 TWIN_TYPES  := $(wildcard jtgate/codecs/twins/*.pxd)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test soak bench bench-quick lint fmt lock clean
+.PHONY: help run test soak fuzz bench bench-quick lint fmt lock clean
 
 help: ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,6 +35,9 @@ test: $(VENV)/test.stamp ## all tests, short forms; ARGS='-k spool' for some
 
 soak: $(VENV)/test.stamp ## the tests that have a long form, in their long form (about half an hour)
 	JTGATE_SOAK=1 $(BIN)/python -m pytest -m soak -n 0 --timeout 3600 $(ARGS)
+
+fuzz: $(VENV)/test.stamp ## every parser, guided by coverage; FUZZ_SECONDS=60 for each, ENTRY='body wire' for some
+	$(BIN)/python -m fuzz --seconds $(FUZZ_SECONDS) --jobs $(FUZZ_JOBS) $(ENTRY)
 
 bench: $(VENV)/run.stamp ## the bars of docs/performance.md, measured here (about 5 minutes)
 	$(BIN)/python benchmarks/run.py $(ARGS)

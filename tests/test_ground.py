@@ -31,7 +31,7 @@ CLOCK_OWNER = "jtgate/codecs/timebase.py"
 #: Paths that exist on one machine only, and addresses of package registries.
 MACHINE = re.compile(r"(?<![\w.])/(work|home|root|Users)/\w|/opt/(pypi|wheels)|pypi\.org|pythonhosted|registry\.npmjs")
 
-SOURCE_FOLDERS = ("jtgate", "tests", "benchmarks")
+SOURCE_FOLDERS = ("jtgate", "tests", "benchmarks", "fuzz")
 TEXT_ENDINGS = {".py", ".c", ".h", ".md", ".toml", ".lock", ".sql", ".json", ".cfg", ""}
 
 

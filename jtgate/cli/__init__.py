@@ -3,7 +3,21 @@
 import click
 
 from jtgate import release
-from jtgate.cli import decode, doctor, quarantine, serve, sessions, simulate, store, tail, terminals
+from jtgate.cli import (
+    conformance,
+    decode,
+    doctor,
+    encode,
+    messages,
+    profiles,
+    quarantine,
+    serve,
+    sessions,
+    simulate,
+    store,
+    tail,
+    terminals,
+)
 from jtgate.cli.common import EXIT_CODES, examples, quiet_logs
 from jtgate.cli.root import Root
 
@@ -37,9 +51,13 @@ for _command in (
     serve.serve,
     simulate.simulate,
     decode.decode,
+    encode.encode,
+    messages.messages,
+    conformance.conformance,
     sessions.sessions,
     tail.tail,
     terminals.terminals,
+    profiles.profiles,
     store.store,
     quarantine.quarantine,
     doctor.doctor,

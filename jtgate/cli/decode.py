@@ -1,47 +1,65 @@
 """`jtgate decode`: what bytes from the wire mean, as a table or as JSON."""
 
-import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from itertools import chain, islice
 from pathlib import Path
-from typing import IO, Final
+from typing import Final, NamedTuple
 
 import click
-from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
-from jtgate.cli.common import EX_FAULTS, console, examples, json_option, print_json
-from jtgate.codecs.describe import Described, walk_wire
-from jtgate.codecs.deviations import DEVIATIONS
+from jtgate.cli.common import EX_FAULTS, examples, json_option, print_json
+from jtgate.cli.frame_table import Shown, print_shown, shown_frame
+from jtgate.cli.profile_option import profile_named, profile_option
+from jtgate.cli.wire_input import wire_bytes
+from jtgate.codecs.describe import Described, open_frame, walk_wire
 from jtgate.codecs.edition import Edition
-from jtgate.codecs.framing import FLAG
+from jtgate.codecs.errors import BadPacket, FrameError, ProtocolError
+from jtgate.codecs.framing import FLAG, Frame
+from jtgate.codecs.jsatl12.filestream import MAGIC, MEDIA_MARK, DataPacket, FileStreamReader
+from jtgate.codecs.jt808 import compressed
+from jtgate.codecs.jt1078.packets import Packet, PacketReader, describe_packet, packet_rows
+from jtgate.codecs.opening import Opener
+from jtgate.codecs.profile import Profile
 from jtgate.codecs.wire import Span
-
-#: Columns from which on unit and meaning have columns of their own.
-_WIDE: Final = 150
-#: Bytes of a field that are shown at most; of a longer one, how many there are.
-_BYTES_WIDE: Final = 16
-_BYTES_NARROW: Final = 10
-#: Bytes shown on each side of a wrong byte.
-_AROUND: Final = 12
-_CHUNK: Final = 1 << 16
-
-#: What may stand between hex digits in a log, a C array or a Python literal.
-_BETWEEN: Final = re.compile(r"0[xX]|\\x|[\s,;:{}\[\]()\"'_-]")
-_TEXT_BYTES: Final = frozenset(range(0x20, 0x7F)) | frozenset(b"\t\n\r\f")
+from jtgate.storage.rsa_key import PlatformKey, RsaKeyError
 
 _EXIT_EPILOG: Final = (
     "\n\n\b\nExit codes:\n  0   every frame is good\n  1   at least one is not\n  2   the input is not hex"
 )
 
 
+class Found(NamedTuple):
+    """Something found in the input.
+
+    Args:
+        json: as the object of design section 5.
+        shown: for people; takes its number.
+        inside: what is inside of it, for people only: the JSON has it in its body.
+        bad_bytes: of a stretch that is no frame.
+    """
+
+    json: dict[str, object]
+    shown: Callable[[str], Shown]
+    inside: Iterable["Found"] = ()
+    bad_bytes: bytes = b""
+
+    @property
+    def is_bad(self) -> bool:
+        """Whether it has an error."""
+        return self.json["error"] is not None
+
+
 @click.command(
     epilog=examples(
         "jtgate decode 7e000200000139123456780001337e",
         'jtgate decode "7E 00 02 00 00 01 39 12 34 56 78 00 01 33 7E" --json',
-        "jtgate decode --file capture.bin",
+        "jtgate decode --file capture.bin --clauses",
+        "jtgate decode --file video.bin --protocol jt1078",
         "grep -o '7e.*7e' gateway.log | jtgate decode -",
+        "jtgate decode --json --file frames.hex | jtgate encode --json -",
     )
     + _EXIT_EPILOG
 )
@@ -55,214 +73,200 @@ _EXIT_EPILOG: Final = (
 )
 @click.option("--binary", is_flag=True, help="The input is bytes, not hex, even if it looks like hex.")
 @click.option(
+    "--protocol",
+    type=click.Choice(["jt808", "jt1078", "jsatl12"]),
+    default="jt808",
+    show_default=True,
+    help="What the bytes are: frames of JT/T 808; media packets of JT/T 1078; the attachment link of T/JSATL 12, "
+    "which has frames and file data.",
+)
+@click.option(
     "--edition",
     type=click.Choice([str(Edition.V2013), str(Edition.V2019)]),
     help="Read headers as this edition, whatever their length says (2011 has the header of 2013).",
 )
+@profile_option
+@click.option(
+    "--rsa-key",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    metavar="FILE",
+    help="Private key that opens encrypted bodies: rsa_key.pem of the data folder, or your own.",
+)
+@click.option("--clauses", is_flag=True, help="Show the clause of every field, on narrow terminals too.")
 @json_option
-def decode(hex_words: tuple[str, ...], path: Path | None, binary: bool, edition: str | None, as_json: bool) -> None:
-    """Decode frames: every field with its bytes, value and meaning.
+def decode(
+    hex_words: tuple[str, ...],
+    path: Path | None,
+    binary: bool,
+    protocol: str,
+    edition: str | None,
+    profile: str | None,
+    rsa_key: Path | None,
+    clauses: bool,
+    as_json: bool,
+) -> None:
+    """Decode frames: every field with its bytes, value, meaning and clause.
 
     HEX are frames with their 7e flags, in one word or many; blanks, commas and 0x do not matter. `-` reads
-    standard input. Parts of a sub-packaged message are joined when all of them are there.
+    standard input. Parts of a sub-packaged message are joined when all of them are there. What is wrong has its
+    place; what was tolerated has a name and a sentence. `jtgate messages ID` explains a message.
     """
-    chunks = _input(hex_words, path, binary)
-    faults = 0
-    number = 0
-    for number, described in enumerate(walk_wire(chunks, force=Edition(edition) if edition else None), start=1):
-        faults += described.error is not None
+    if edition is not None and protocol != "jt808":
+        raise click.UsageError("--edition is for frames of JT/T 808")
+    chunks = wire_bytes(hex_words, path, binary=binary, with_flags=protocol == "jt808")
+    force = Edition(edition) if edition else None
+    faults = number = 0
+    hinted = False
+    opener = _opener(rsa_key)
+    for number, found in enumerate(_walk(protocol, chunks, force, profile_named(profile), opener), start=1):
+        faults += found.is_bad
         if as_json:
-            print_json(described.json)
+            print_json(found.json)
         else:
-            _print(number, described)
+            print_shown(found.shown(str(number)), clauses=clauses)
+            for part, inner in enumerate(found.inside, start=1):
+                print_shown(inner.shown(f"{number}.{part}"), clauses=clauses)
+        if protocol == "jt808" and not hinted:
+            hinted = _hint(found)
     if not number:
         raise click.UsageError("there is not a single byte between two flags; give at least one whole frame")
     if faults:
         sys.exit(EX_FAULTS)
 
 
-# --------------------------------------------------------------------------------------------------- input
+def _hint(found: Found) -> bool:
+    """Say what bytes may be that are no frames of JT/T 808, when they begin like something else.
+
+    Returns:
+        True when there was something to say.
+    """
+    at = found.bad_bytes.find(MAGIC)
+    if at < 0:
+        return False
+    is_media = found.bad_bytes[at + len(MAGIC) : at + len(MAGIC) + 1] == bytes([MEDIA_MARK])
+    what = "media packets; try --protocol jt1078" if is_media else "file data; try --protocol jsatl12"
+    click.echo(f"note: there are bytes that begin like {what}", err=True)
+    return True
 
 
-def _input(words: tuple[str, ...], path: Path | None, binary: bool) -> Iterator[bytes]:
-    """The wire bytes of the arguments, the file or standard input, in chunks."""
-    if path is not None and words:
-        raise click.UsageError("give hex or --file, not both")
-    if path is None and not words:
-        raise click.UsageError("nothing to decode; give hex, --file PATH, or - for standard input")
-    if path is None and words != ("-",):
-        if binary:
-            raise click.UsageError("--binary is for --file and -; arguments are hex")
-        return _with_flags(_from_hex(" ".join(words), ""))
-    if path is None or str(path) == "-":
-        return _from_stream(sys.stdin.buffer, binary)
-    return _from_file(path, binary)
+def _opener(rsa_key: Path | None) -> Opener | None:
+    """What decrypts with the key of a file."""
+    if rsa_key is None:
+        return None
+    key = PlatformKey(rsa_key.parent, rsa_key)
+    try:
+        key.check()
+    except RsaKeyError as error:
+        raise click.UsageError(f"--rsa-key: {error}") from error
+    return key.open
 
 
-def _from_file(path: Path, binary: bool) -> Iterator[bytes]:
-    with path.open("rb") as file:
-        yield from _from_stream(file, binary)
+def _walk(
+    protocol: str, chunks: Iterable[bytes], force: Edition | None, profile: Profile, opener: Opener | None
+) -> Iterator[Found]:
+    if protocol == "jt1078":
+        return _media_packets(chunks)
+    if protocol == "jsatl12":
+        return _file_stream(chunks, profile)
+    return _frames(chunks, force, profile, opener)
 
 
-def _from_stream(file: IO[bytes], binary: bool) -> Iterator[bytes]:
-    """Bytes as they are, or lines of hex: hex if the beginning is all printable."""
-    first = file.read(_CHUNK)
-    if binary or not _TEXT_BYTES.issuperset(first):
-        yield first
-        while chunk := file.read(_CHUNK):
-            yield chunk
+def _frames(chunks: Iterable[bytes], force: Edition | None, profile: Profile, opener: Opener | None) -> Iterator[Found]:
+    for described in walk_wire(chunks, force=force, profile=profile, opener=opener):
+        yield _found_frame(described, _compressed(described, profile))
+
+
+def _found_frame(described: Described, inside: Iterable[Found] = ()) -> Found:
+    bad_bytes = described.payload if described.header is None else b""
+    return Found(described.json, partial(shown_frame, described=described), inside, bad_bytes)
+
+
+def _compressed(described: Described, profile: Profile) -> Iterator[Found]:
+    """The frames inside of a compressed message 数据压缩上报; what is compressed inside of them is not opened."""
+    body = described.json["body"]
+    content = body.get("content") if isinstance(body, dict) else None
+    is_compressed = described.header is not None and described.header.msg_id == compressed.MSG_ID
+    if not is_compressed or not isinstance(content, dict) or "frames" not in content:
         return
-    text = (first + file.read()).decode("latin-1")
-    found = b"".join(
-        _from_hex(line, f"line {number}: ")
-        for number, line in enumerate(text.splitlines(), start=1)
-        if not line.lstrip().startswith("#")
-    )
-    yield from _with_flags(found)
+    data = compressed.CompressedData.decode(described.body).content() or b""
+    if data[:1] == bytes([FLAG]):
+        for one in islice(walk_wire([data], profile=profile), compressed.CONTENT_FRAMES_MAX):
+            yield _found_frame(one)
+    else:
+        yield _found_frame(open_frame(data, profile=profile))
 
 
-def _from_hex(text: str, where: str) -> bytes:
-    digits = _BETWEEN.sub("", text)
-    wrong = re.search(r"[^0-9a-fA-F]", digits)
-    if wrong:
-        raise click.UsageError(
-            f"{where}{wrong.group()!r} is no hex digit; give digits 0-9 a-f only, or --binary with --file for raw bytes"
+# ------------------------------------------------------------------------------------------- media packets
+
+
+def _media_packets(chunks: Iterable[bytes]) -> Iterator[Found]:
+    """The packets of one stream of JT/T 1078."""
+    reader = PacketReader()
+    for chunk in chunks:
+        yield from map(_found_packet, reader.feed(chunk))
+    yield from map(_found_packet, reader.eof())
+
+
+def _found_packet(event: Packet | BadPacket) -> Found:
+    return Found(describe_packet(event), partial(_shown_packet, event=event))
+
+
+def _shown_packet(number: str, event: Packet | BadPacket) -> Shown:
+    if isinstance(event, BadPacket):
+        return _shown_bad(number, event)
+    head = _head(number, "media_packet", "码流数据报文")
+    head.append(f"  SIM {event.sim}  channel {event.channel}  serial {event.serial}")
+    rows = packet_rows(event)
+    return Shown(head, b"".join(row.raw for row in rows), rows, deviations=event.deviations())
+
+
+# ----------------------------------------------------------------------------------------- attachment link
+
+
+def _file_stream(chunks: Iterable[bytes], profile: Profile) -> Iterator[Found]:
+    """Frames and file data of one attachment link."""
+    reader = FileStreamReader(profile.dialect)
+    told = 0
+    for chunk in chain(chunks, (None,)):
+        for event in reader.eof() if chunk is None else reader.feed(chunk):
+            new, told = reader.deviations[told:], len(reader.deviations)
+            yield _found_in_stream(event, profile, new)
+    if reader.dropped_bytes:
+        click.echo(f"note: {reader.dropped_bytes} bytes after that could not be read", err=True)
+
+
+def _found_in_stream(event: Frame | DataPacket | FrameError, profile: Profile, deviations: list[str]) -> Found:
+    if isinstance(event, Frame):
+        return _found_frame(
+            open_frame(event.payload, position=event.position, profile=profile, tolerated=event.deviation)
         )
-    if len(digits) % 2:
-        raise click.UsageError(f"{where}{len(digits)} hex digits are not whole bytes; one is missing or too many")
-    return bytes.fromhex(digits)
-
-
-def _with_flags(data: bytes) -> Iterator[bytes]:
-    """A frame pasted without its flags gets them; everything else is left alone."""
-    yield data if not data or FLAG in data else b"\x7e" + data + b"\x7e"
-
-
-# -------------------------------------------------------------------------------------------------- output
-
-
-def _print(number: int, described: Described) -> None:
-    target = console()
-    target.print(_headline(number, described))
-    rows = described.rows()
-    if rows:
-        table = _table(described, rows, target.width)
-        _add_rest(table, described, max(row.offset + row.length for row in rows))
-        _print_trimmed(target, table)
-    elif described.error is not None:
-        target.print(_dump(described))
-    for name in described.json["deviations"] if isinstance(described.json["deviations"], list) else ():
-        target.print(Text.assemble(("  ! ", "yellow"), (name, "yellow bold"), f"  {DEVIATIONS.get(name, '')}"))
-    if described.error is not None:
-        target.print(_fault(described))
-    target.print()
-
-
-def _print_trimmed(target: Console, table: Table) -> None:
-    """Print without the blanks that pad the last column."""
-    with target.capture() as captured:
-        target.print(table)
-    for line in captured.get().splitlines():
-        click.echo(line.rstrip())
-
-
-def _headline(number: int, described: Described) -> Text:
-    json, header = described.json, described.header
-    head = Text.assemble((f"#{number}  ", "dim"))
-    if header is None:
-        name = "bad bytes 无效数据" if json["message"] is None else f"{json['message']} {json['term']}"
-        head.append(name, "bold red")
-        head.append(f"  {len(described.payload)} bytes at {described.position} on the wire", "dim")
-        return head
-    head.append(f"{json['message']} {json['term']}", "bold cyan")
-    head.append(f"  0x{header.msg_id:04x}  {json['edition']}", "bold")
-    head.append(f"  phone {header.phone}  serial {header.serial}")
-    if described.is_whole:
-        head.append(f"  whole message of {header.packet_total} parts, {len(described.body)} bytes", "bold")
-    elif header.is_part:
-        head.append(f"  part {header.packet_no} of {header.packet_total}", "bold")
-    return head
-
-
-def _table(described: Described, rows: Sequence[Span], width: int) -> Table:
-    """One row per field; on a narrow terminal value, unit and meaning share a column."""
-    wide = width >= _WIDE
-    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
-    table.add_column("offset", justify="right", no_wrap=True)
-    table.add_column("bytes", no_wrap=True)
-    table.add_column("field 字段", overflow="fold")
-    for name in ("value", "unit", "meaning") if wide else ("value",):
-        table.add_column(name, overflow="fold")
-    size = described.header.size if described.header is not None and not described.is_whole else 0
-    shown = _BYTES_WIDE if wide else _BYTES_NARROW
-    for row in _merged(rows):
-        quiet = "dim" if row.offset < size or row.path.endswith((".id", ".length")) else ""
-        field = Text.assemble("  " * row.path.count("."), (row.term, quiet or "cyan"), " ", (row.name, quiet))
-        value, unit, meaning = Text(row.value, quiet or "bold"), Text(row.unit, quiet), Text(row.meaning, quiet)
-        amount = Text(" ").join(part for part in (value, unit) if part)
-        cells = (value, unit, meaning) if wide else (Text("  ").join(part for part in (amount, meaning) if part),)
-        table.add_row(Text(str(row.offset), "dim"), Text(_hex(row.raw, shown), quiet or "green"), field, *cells)
-    return table
-
-
-def _merged(rows: Sequence[Span]) -> Iterator[Span]:
-    """Id and length of an item as one row that is named after the item."""
-    held: Span | None = None
-    for row in rows:
-        if held is not None and row.path == held.path.removesuffix(".id") + ".length":
-            term, name = (held.meaning, "") if held.meaning else ("未知项", "unknown item")
-            value = f"{held.value}, {row.value} byte{'' if row.value == '1' else 's'}"
-            yield held._replace(raw=held.raw + row.raw, term=f"▸ {term}", name=name, value=value, meaning="")
-            held = None
-            continue
-        if held is not None:
-            yield held
-        held = row if row.path.endswith(".id") else None
-        if held is None:
-            yield row
-    if held is not None:
-        yield held
-
-
-def _add_rest(table: Table, described: Described, end: int) -> None:
-    """The bytes behind the last field that could be read, in red."""
-    error = described.error
-    if error is None:
-        return
-    rest = described.payload[end:]
-    shown = Text(_hex(rest, _BYTES_NARROW) if rest else "(end)", "red bold")
-    table.add_row(
-        Text(str(end), "red"), shown, Text(f"✗ {error.field or 'body'}", "red bold"), Text("未解析 not decoded", "red")
+    json: dict[str, object] = {
+        "protocol": "jsatl12",
+        "edition": None,
+        "message": None,
+        "term": None,
+        "header": None,
+        "body": None,
+        "deviations": deviations,
+        "error": None,
+    }
+    if isinstance(event, FrameError):
+        return Found(json | {"error": event.as_json()}, partial(_shown_bad, error=event))
+    rows: list[Span] = []
+    data = event.encode()
+    type(event).decode(data, spans=rows)
+    head = "file_data", "文件数据上传"
+    return Found(
+        json | {"message": head[0], "term": head[1], "body": event.to_json()},
+        lambda number: Shown(_head(number, *head), data, rows, deviations=deviations),
     )
 
 
-def _hex(data: bytes, shown: int) -> str:
-    return data.hex(" ") if len(data) <= shown else f"{data[: shown - 4].hex(' ')} … {len(data)} bytes"
+def _head(number: str, name: str, term: str) -> Text:
+    return Text.assemble((f"#{number}  ", "dim"), (f"{name} {term}", "bold cyan"))
 
 
-def _fault(described: Described) -> Text:
-    """The error, with a pointer to the byte when the table does not show it."""
-    error = described.error
-    if error is None:
-        return Text()
-    counted = "on the wire" if described.header is None and described.json["message"] is None else "of the frame"
-    if described.is_whole:
-        counted = "of the body"
-    text = Text.assemble(("  ✗ ", "red bold"), (error.code, "red bold"), f" at byte {error.offset} {counted}: ")
-    text.append(error.message)
-    return text
-
-
-def _dump(described: Described) -> Text:
-    """The bytes around the wrong one, and a caret under it."""
-    error, payload = described.error, described.payload
-    if error is None:
-        return Text()
-    begin = described.position or 0
-    at = min(max(error.offset - begin, 0), max(len(payload) - 1, 0)) if error.offset >= begin else error.offset
-    start, end = max(at - _AROUND, 0), at + _AROUND + 1
-    before = "… " if start else ""
-    after = " …" if end < len(payload) else ""
-    text = Text(f"  {before}{payload[start:end].hex(' ')}{after}\n", "green")
-    text.append("  " + " " * (len(before) + 3 * (at - start)) + "^^", "red bold")
-    return text
+def _shown_bad(number: str, error: ProtocolError) -> Shown:
+    head = Text.assemble((f"#{number}  ", "dim"), ("bad bytes 无效数据", "bold red"))
+    head.append(f"  {len(error.raw)} bytes at {error.offset} on the wire", "dim")
+    return Shown(head, error.raw, error=error, begin=error.offset)

@@ -1,11 +1,11 @@
-"""Pages that are printed from the program: docs/cli.md and docs/settings.md.
+"""Pages that are printed from the program: docs/cli.md, settings.md, messages.md, coverage.md and profiles.md.
 
 `python -m jtgate.cli.reference [FOLDER]` writes them. A test compares the pages with what this module
 prints, so they cannot grow old.
 """
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -14,6 +14,8 @@ import click
 from jtgate import settings
 from jtgate.cli import main
 from jtgate.cli.common import EXIT_CODES
+from jtgate.cli.messages_page import coverage_page, messages_page
+from jtgate.cli.profiles import page as profiles_page
 from jtgate.settings import TABLE, Setting
 
 _COLUMNS: Final = 100
@@ -80,10 +82,20 @@ def _row(entry: Setting) -> str:
     return f"| `{flag}` | `{entry.variable}` | `{entry.name}` | {default} | {entry.help} |"
 
 
+#: File name -> what prints it.
+PAGES: Final[dict[str, Callable[[], str]]] = {
+    "cli.md": cli_page,
+    "settings.md": settings_page,
+    "messages.md": messages_page,
+    "coverage.md": coverage_page,
+    "profiles.md": profiles_page,
+}
+
+
 def write(folder: Path) -> None:
-    """Write both pages."""
-    (folder / "cli.md").write_text(cli_page(), encoding="utf-8")
-    (folder / "settings.md").write_text(settings_page(), encoding="utf-8")
+    """Write all pages."""
+    for name, page in PAGES.items():
+        (folder / name).write_text(page(), encoding="utf-8")
 
 
 if __name__ == "__main__":

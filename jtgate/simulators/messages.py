@@ -20,18 +20,26 @@ from jtgate.codecs.jt808 import (
     Parameter,
     ParametersAnswer,
     PlatformPartsRequest,
+    QueryGivenParameters,
     Register,
     RegisterAnswer,
     SetParameters,
     TerminalGeneralAnswer,
+    TerminalPartsRequest,
 )
+from jtgate.codecs.jt808.attributes import AttributesAnswer
 from jtgate.codecs.jt808.collection import CARD_INSERTED, CARD_REMOVED
+from jtgate.codecs.jt808.control import TrackingControl
 from jtgate.simulators.identity import CITY, PLATE_YELLOW, PROVINCE, Identity, driver_of
 
 MANUFACTURER = "JTSIM"
 MODEL = "SIM-1"
 MODEL_2019 = "JTGATE-SIMULATED-1"
 SOFTWARE_VERSION = "sim-1.0"
+HARDWARE_VERSION = "sim"
+ICCID = "89860000000000000000"
+#: 终端类型: dangerous goods. GNSS模块属性: GPS and BeiDou. 通信模块属性: TD-LTE.
+TERMINAL_TYPE, GNSS_GPS_BEIDOU, COMMUNICATION_LTE = 0b10, 0b11, 0b10_0000
 CARD_EXPIRY = date(2031, 12, 31)
 
 #: Bytes of a 0x0704 before its items, and of an item before its body.
@@ -137,6 +145,28 @@ def parameters(edition: Edition, serial: int, values: dict[int, bytes]) -> bytes
     return registry.encode_body(ParametersAnswer(answer_serial=serial, parameters=items), edition)
 
 
+def parts_request(edition: Edition, first_serial: int, numbers: tuple[int, ...]) -> bytes:
+    """0x0005 终端补传分包请求, 2019."""
+    return TerminalPartsRequest(first_serial=first_serial, part_numbers=numbers).encode(edition)
+
+
+def attributes(identity: Identity) -> bytes:
+    """0x0107 查询终端属性应答; 2011 has none, and gets that of 2013."""
+    is_2019 = identity.edition is Edition.V2019
+    message = AttributesAnswer(
+        terminal_type=TERMINAL_TYPE,
+        manufacturer=MANUFACTURER,
+        model=MODEL_2019 if is_2019 else MODEL,
+        terminal_id=identity.terminal_id,
+        iccid=ICCID,
+        hardware_version=HARDWARE_VERSION,
+        firmware_version=SOFTWARE_VERSION,
+        gnss_modules=GNSS_GPS_BEIDOU,
+        communication_modules=COMMUNICATION_LTE,
+    )
+    return message.encode(Edition.V2019 if is_2019 else Edition.V2013)
+
+
 def read_general(body: bytes) -> tuple[int, int, int]:
     """0x8001 平台通用应答: serial, id and result.
 
@@ -179,6 +209,25 @@ def read_missing(body: bytes, edition: Edition) -> tuple[int, tuple[int, ...]]:
     return message.first_serial, message.part_numbers
 
 
+def read_parameter_ids(body: bytes, edition: Edition) -> tuple[int, ...]:
+    """0x8106 查询指定终端参数: the ids that are asked for.
+
+    Raises:
+        ProtocolError: it is something else.
+    """
+    return _read(QueryGivenParameters, body, edition).ids
+
+
+def read_tracking(body: bytes, edition: Edition) -> tuple[int, int]:
+    """0x8202 临时位置跟踪控制: interval and length, seconds; an interval of 0 ends it.
+
+    Raises:
+        ProtocolError: it is something else.
+    """
+    message = _read(TrackingControl, body, edition)
+    return message.interval_s, message.validity_s or 0
+
+
 def read_parameters(body: bytes, edition: Edition) -> list[tuple[int, bytes]]:
     """0x8103 设置终端参数: ids and values.
 
@@ -186,6 +235,8 @@ def read_parameters(body: bytes, edition: Edition) -> list[tuple[int, bytes]]:
         ProtocolError: it is something else.
     """
     message = _read(SetParameters, body, edition)
+    if message.trailing:
+        raise Truncated("the last value is longer than the body", offset=len(body), raw=message.trailing)
     return [(parameter.id, parameter.raw) for parameter in message.parameters]
 
 

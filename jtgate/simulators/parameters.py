@@ -34,7 +34,7 @@ class Parameters:
         retries: retransmissions.
     """
 
-    __slots__ = ("_plate", "_set", "answer_wait_s", "heartbeat_s", "interval_s", "retries")
+    __slots__ = ("_plate", "_set", "answer_wait_s", "heartbeat_s", "interval_s", "retries", "tracking_s")
 
     def __init__(
         self, identity: Identity, *, interval_s: float, heartbeat_s: float, answer_wait_s: float, retries: int
@@ -45,6 +45,12 @@ class Parameters:
         self.heartbeat_s = heartbeat_s
         self.answer_wait_s = answer_wait_s
         self.retries = retries
+        self.tracking_s: float | None = None  # interval of a temporary tracking 临时位置跟踪
+
+    @property
+    def report_s(self) -> float:
+        """Seconds between reports now."""
+        return self.interval_s if self.tracking_s is None else self.tracking_s
 
     def all(self, mileage_m: float) -> dict[int, bytes]:
         """Every parameter by id; those that were set come on top."""

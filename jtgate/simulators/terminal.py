@@ -17,10 +17,11 @@ from collections.abc import Sequence
 from jtgate.codecs.edition import Edition
 from jtgate.codecs.errors import ProtocolError
 from jtgate.codecs.framing import Frame, FrameReader
-from jtgate.codecs.header import parse_header
+from jtgate.codecs.header import Header, parse_header
 from jtgate.simulators import messages, reports
 from jtgate.simulators.alarms import AlarmDesk
 from jtgate.simulators.clock import RunClock
+from jtgate.simulators.commands import Commands
 from jtgate.simulators.delivery import HEARTBEAT, Delivery, LongMessage, Pending, Position
 from jtgate.simulators.dice import Dice, Purpose
 from jtgate.simulators.faults import Fault, garbage
@@ -58,7 +59,7 @@ DRIVER = 0x0702
 MEDIA_EVENT = 0x0800
 MEDIA = 0x0801
 
-RESULT_OK, RESULT_FAILURE, RESULT_NOT_SUPPORTED, RESULT_ALARM = 0, 1, 3, 4
+RESULT_OK, RESULT_FAILURE, RESULT_ALARM = 0, 1, 4
 
 #: Pause between messages sent from the memory, seconds.
 FLUSH_GAP_S = 0.2
@@ -91,6 +92,7 @@ class Terminal:
         "_draining",
         "_ever_online",
         "_flush_at",
+        "_grid_s",
         "_held",
         "_last_heartbeat_at",
         "_ledger",
@@ -102,14 +104,15 @@ class Terminal:
         "_refused",
         "_rules",
         "_slot",
-        "_tally",
         "alarms",
+        "commands",
         "congested",
         "delivery",
         "identity",
         "memory",
         "parameters",
         "state",
+        "tally",
         "vehicle",
     )
 
@@ -138,16 +141,18 @@ class Terminal:
             answer_wait_s=rules.answer_wait_s,
             retries=rules.retries,
         )
+        self.commands = Commands(self)
         self.congested = False  # the shell cannot write as fast as we send
         self._rules = rules
         self._clock = clock
-        self._tally = tally
+        self.tally = tally
         self._dice = dice
         self._ledger = ledger
         self._reader = FrameReader()
         self._auth_code: str | None = None
         self._offset_s = identity.index * _GOLDEN % 1.0 * rules.interval_s
         self._slot = 0  # number of the next report
+        self._grid_s = self.parameters.report_s  # seconds between slots
         self._order: LinkOrder | None = None
         self._connect_at = clock.origin_s + first_connect_s
         self._login_at = math.inf  # when to try again after a refusal
@@ -176,7 +181,7 @@ class Terminal:
     @property
     def deadline(self) -> float:
         """Monotonic time at which `tick` must be called at the latest."""
-        due = min(self.delivery.deadline, self._login_at)
+        due = min(self.delivery.deadline, self.commands.deadline, self._login_at)
         if self.state is State.OFFLINE:
             due = min(due, self._connect_at)
         if not self._draining:
@@ -212,18 +217,19 @@ class Terminal:
 
     def connected(self, now: float) -> None:
         """The link is up."""
-        self._tally.connected += 1
+        self.tally.connected += 1
         self._reader = FrameReader()
+        self.commands.new_link()
         self._refused = 0
         rate = self._rules.faults.rates.get(Fault.GARBAGE, 0.0) * GARBAGE_AT_START
         if rate and self._dice.roll(Purpose.FAULT_DETAIL, -self._connects) < rate:
-            self._tally.faults[Fault.GARBAGE] += 1
+            self.tally.faults[Fault.GARBAGE] += 1
             self.delivery.outbox.put(garbage(self._dice, -self._connects), now)
         self._log_in(now)
 
     def connect_failed(self, now: float) -> None:
         """The link did not come up."""
-        self._tally.connect_failed += 1
+        self.tally.connect_failed += 1
         self._go_offline(now, self._backoff_s())
 
     def lost(self, now: float, reason: str) -> None:
@@ -234,7 +240,7 @@ class Terminal:
     def storm(self, now: float) -> None:
         """Drop out and come back at once, with all the others."""
         if self.state is State.ONLINE:
-            self._tally.faults[Fault.STORM] += 1
+            self.tally.faults[Fault.STORM] += 1
             self._drop(now, "storm (simulated)", LinkOrder.ABORT, 0.0)
 
     def drain(self, now: float, *, flush: bool) -> None:
@@ -254,16 +260,16 @@ class Terminal:
 
     def received(self, data: bytes, now: float) -> None:
         """Bytes from the platform."""
-        self._tally.bytes_in += len(data)
+        self.tally.bytes_in += len(data)
         for event in self._reader.feed(data):
             if not isinstance(event, Frame):
-                self._tally.frames_bad += 1
+                self.tally.frames_bad += 1
                 continue
             try:
                 header, body = parse_header(event.payload)
-                self._message(header.msg_id, header.serial, body, now)
+                self._message(header, body, now)
             except ProtocolError:
-                self._tally.frames_bad += 1
+                self.tally.frames_bad += 1
 
     def tick(self, now: float) -> None:
         """Do everything that is due."""
@@ -279,6 +285,7 @@ class Terminal:
         if self.delivery.retransmit(now):
             self._drop(now, "unanswered", LinkOrder.CLOSE, self._backoff_s())
             return
+        self.commands.tick(now)
         if self._login_at <= now:
             self._log_in(now)
         if self.state is State.ONLINE:
@@ -292,7 +299,7 @@ class Terminal:
 
     def _slot_s(self) -> float:
         """Simulated time of the next slot of the grid."""
-        return self._clock.simulated_s(self._offset_s + self._slot * self.parameters.interval_s)
+        return self._clock.simulated_s(self._offset_s + self._slot * self.parameters.report_s)
 
     def _next_report_s(self) -> float:
         """Simulated time of the next report: the next slot, or the end of an alarm before it."""
@@ -300,9 +307,9 @@ class Terminal:
         return self._slot_s() if end_s is None else min(self._slot_s(), end_s)
 
     def _reports_due(self, now: float) -> None:
-        late = int((self._clock.run_s(now) - self._offset_s) / self.parameters.interval_s) - self._slot
+        late = int((self._clock.run_s(now) - self._offset_s) / self.parameters.report_s) - self._slot
         if late > LATE_SLOTS_MAX and self._ever_online:
-            self._tally.slots_skipped += late
+            self.tally.slots_skipped += late
             self._slot += late
         for _ in range(CATCH_UP_MAX):
             simulated_s = self._next_report_s()
@@ -321,7 +328,7 @@ class Terminal:
             if self._dice.roll(Purpose.ALARM, slot) < self._rules.alarm_rate:
                 begun = self.alarms.begin(slot, simulated_s, device_ms, self.vehicle)
                 if begun is not None:
-                    self._tally.alarms[begun[0]] += 1
+                    self.tally.alarms[begun[0]] += 1
                     items += begun[1]
         if not self._ever_online:
             return
@@ -358,7 +365,7 @@ class Terminal:
             slots = self._dice.between(Purpose.BLIND_LENGTH, slot, *BLIND_SLOTS)
             half_open = self._dice.roll(Purpose.BLIND_KIND, slot) < HALF_OPEN_CHANCE
             order = LinkOrder.ABANDON if half_open else LinkOrder.ABORT
-            self._drop(now, "network lost (simulated)", order, slots * self.parameters.interval_s)
+            self._drop(now, "network lost (simulated)", order, slots * self.parameters.report_s)
 
     def _change_card(self, device_ms: int) -> None:
         """The old card is pulled, the new one inserted."""
@@ -374,7 +381,7 @@ class Terminal:
         base = reports.base_of(self.vehicle, self.identity.edition, alarm_flags=self.alarms.flags, device_ms=device_ms)
         length = int(self._dice.between(Purpose.MEDIA_BYTES, slot, *PICTURE_BYTES))
         data = b"\xff\xd8\xff\xe0" + self._dice.octets(Purpose.MEDIA_BYTES, slot, length) + b"\xff\xd9"
-        self._tally.uploads["begun"] += 1
+        self.tally.uploads["begun"] += 1
         self.memory.add(Todo(MEDIA_EVENT, messages.picture_event(self._media_id)))
         self.memory.add(Todo(MEDIA, messages.picture(self._media_id, base, data), self._media_id))
 
@@ -428,7 +435,7 @@ class Terminal:
         if result != RESULT_OK:
             self._refuse("register", now)
             return
-        self._tally.registered += 1
+        self.tally.registered += 1
         self._auth_code = code
         self._log_in(now)
 
@@ -439,7 +446,7 @@ class Terminal:
             self._auth_code = None
             self._refuse("authenticate", now)
             return
-        self._tally.authenticated += 1
+        self.tally.authenticated += 1
         self.state = State.ONLINE
         self._ever_online = True
         self._attempts = 0
@@ -448,7 +455,7 @@ class Terminal:
 
     def _refuse(self, what: str, now: float) -> None:
         """The platform does not want us: try again later, from the beginning."""
-        self._tally.refused[what] += 1
+        self.tally.refused[what] += 1
         self._refused += 1
         if self._refused >= REFUSED_MAX:
             self._drop(now, "refused", LinkOrder.CLOSE, BACKOFF_S[1])
@@ -476,7 +483,7 @@ class Terminal:
             order: what the shell is to do; None when the link is gone already.
             wait_s: until the next connection.
         """
-        self._tally.disconnects[reason] += 1
+        self.tally.disconnects[reason] += 1
         self._order = order
         positions: list[Position] = []
         again: list[Todo] = []
@@ -487,7 +494,7 @@ class Terminal:
             positions += pending.positions
             login = pending.msg_id in (REGISTER, AUTHENTICATE, HEARTBEAT)
             if pending.sends or pending.damaged:
-                (self._tally.abandoned if login else self._tally.carried_over)[pending.msg_id] += 1
+                (self.tally.abandoned if login else self.tally.carried_over)[pending.msg_id] += 1
             if pending.long is not None:
                 messages_cut[pending.long.first_serial] = pending.long
             elif not pending.positions and not login:
@@ -505,24 +512,22 @@ class Terminal:
     def finish(self) -> None:
         """The run is over: what is still open was not answered, what is in the memory was not sent."""
         if self.delivery.upload is not None:
-            self._tally.uploads["given_up"] += 1
+            self.tally.uploads["given_up"] += 1
         for pending in self.delivery.lost():
             if pending.sends or pending.damaged:
-                self._tally.unanswered[pending.msg_id] += 1
-        self._tally.positions_unsent += len(self.memory.positions)
-        self._tally.never_online += self.attempted and not self._ever_online
+                self.tally.unanswered[pending.msg_id] += 1
+        self.tally.positions_unsent += len(self.memory.positions)
+        self.tally.never_online += self.attempted and not self._ever_online
 
     # What the platform says.
 
-    def _message(self, msg_id: int, serial: int, body: bytes, now: float) -> None:
+    def _message(self, header: Header, body: bytes, now: float) -> None:
         edition = self.identity.edition
-        match msg_id:
+        match header.msg_id:
             case 0x8001:  # 平台通用应答
                 self._general_answer(*messages.read_general(body), now)
-                return
             case 0x8100:
                 self._registered(body, now)
-                return
             case 0x8800:  # 多媒体数据上传应答
                 media_id, missing = messages.read_upload_answer(body, edition)
                 if missing:
@@ -531,26 +536,11 @@ class Terminal:
                     self.delivery.repeat_parts(known, missing, now)
                 else:
                     self.delivery.upload_complete(media_id, now)
-                return
             case 0x8003:  # 补传分包请求
                 first_serial, numbers = messages.read_missing(body, edition)
                 self.delivery.repeat_parts(self.delivery.long_message(first_serial), numbers, now)
-                return
-        self._tally.commands[msg_id] += 1
-        match msg_id:
-            case 0x8104:  # 查询终端参数
-                parameters = self.parameters.all(self.vehicle.mileage_m)
-                self.delivery.reply(0x0104, messages.parameters(edition, serial, parameters), now)
-            case 0x8201:  # 位置信息查询: the state of the last report, so that the vehicle does not depend on queries
-                self.delivery.reply(0x0201, messages.location_answer(edition, serial, self._current_body()), now)
-            case 0x8103:  # 设置终端参数
-                self._set_parameters(messages.read_parameters(body, edition), now)
-                self.delivery.reply(0x0001, messages.general(serial, msg_id, RESULT_OK), now)
-            case 0x8300:  # 文本信息下发
-                self.delivery.reply(0x0001, messages.general(serial, msg_id, RESULT_OK), now)
             case _:
-                self._tally.refused["command"] += 1
-                self.delivery.reply(0x0001, messages.general(serial, msg_id, RESULT_NOT_SUPPORTED), now)
+                self.commands.take(header, body, now)
 
     def _general_answer(self, serial: int, msg_id: int, result: int, now: float) -> None:
         pending = self.delivery.answer(serial, msg_id, result, now)
@@ -574,16 +564,17 @@ class Terminal:
         if not positions:
             return
         if stored:
-            self._tally.positions_acknowledged += len(positions)
+            self.tally.positions_acknowledged += len(positions)
         elif result == RESULT_FAILURE:  # not stored now, perhaps later
             self.memory.take_back(positions)
             self._flush_at = max(self._flush_at, now + FAILURE_WAIT_S)
         else:
-            self._tally.positions_lost += len(positions)
+            self.tally.positions_lost += len(positions)
 
-    # Commands.
+    # What commands need.
 
-    def _current_body(self) -> bytes:
+    def current_body(self) -> bytes:
+        """A location body of the state of the last report."""
         device_ms = self._clock.device_ms(self.vehicle.time_s)
         return reports.body_of(
             self.vehicle,
@@ -595,14 +586,10 @@ class Terminal:
             video_lost=self.alarms.video_lost,
         )
 
-    def _set_parameters(self, values: list[tuple[int, bytes]], now: float) -> None:
-        """0x8103: what changes takes effect at once."""
-        parameters = self.parameters
-        interval_s = parameters.interval_s
-        for parameter, value in values:
-            if not parameters.set(parameter, value):
-                self._tally.refused["parameter"] += 1
-        self.delivery.wait_s = parameters.answer_wait_s
-        self.delivery.retries = parameters.retries
-        if parameters.interval_s != interval_s:
-            self._slot = math.floor((self._clock.run_s(now) - self._offset_s) / parameters.interval_s) + 1
+    def follow_parameters(self, now: float) -> None:
+        """Parameters have changed: new time-outs, and another grid of reports when the interval is another."""
+        self.delivery.wait_s = self.parameters.answer_wait_s
+        self.delivery.retries = self.parameters.retries
+        if self.parameters.report_s != self._grid_s:
+            self._grid_s = self.parameters.report_s
+            self._slot = math.floor((self._clock.run_s(now) - self._offset_s) / self._grid_s) + 1

@@ -24,7 +24,7 @@ def test_pages_are_current(tmp_path: Path) -> None:
     )
 
     written = {path.name: path.read_text(encoding="utf-8") for path in tmp_path.iterdir()}
-    assert written == {name: (DOCS / name).read_text(encoding="utf-8") for name in ("cli.md", "settings.md")}
+    assert written == {name: (DOCS / name).read_text(encoding="utf-8") for name in reference.PAGES}
 
 
 @pytest.mark.parametrize("path", COMMANDS)

@@ -8,10 +8,14 @@ import pytest
 from click.testing import CliRunner, Result
 
 from jtgate.cli.decode import decode
+from jtgate.codecs.compose import compose
 from jtgate.codecs.edition import Edition
 from jtgate.codecs.framing import wrap
 from jtgate.codecs.header import build_header, encode_frames
+from jtgate.codecs.jsatl12.filestream import data_packet
 from jtgate.codecs.jt808 import TextMessage
+from jtgate.codecs.jt808.compressed import CompressedData
+from jtgate.codecs.jt1078.packets import Packet, encode_packet
 
 HEARTBEAT = "7e000200000139123456780001337e"
 REPORT = (
@@ -87,14 +91,16 @@ def test_printable_bytes_can_be_forced_to_be_bytes(tmp_path: Path) -> None:
 
 
 def test_the_table_explains_every_field() -> None:
-    """Offset, bytes, both terms, value, unit and meaning, on one line each."""
+    """Offset, bytes, both terms, value, unit, meaning and clause, on one line each."""
     result = run(REPORT)
     assert result.exit_code == 0
     lines = result.stdout.splitlines()
     assert lines[0].split() == [
-        "#1", "location_report", "位置信息汇报", "0x0200", "2013", "phone", "013912345678", "serial", "4",
+        "#1", "location_report", "位置信息汇报", "0x0200", "2013", "phone", "013912345678", "serial", "4", "§4",
     ]  # fmt: skip
-    assert any(line.split() == ["30", "02", "67", "速度", "speed", "61.5", "km/h"] for line in lines), result.stdout
+    assert any(line.split() == ["30", "02", "67", "速度", "speed", "61.5", "km/h", "§4"] for line in lines), (
+        result.stdout
+    )
     assert any("12  00 00 00 02" in line and "超速报警 overspeed" in line for line in lines)
     assert any("40  01 04" in line and "里程 mileage" in line for line in lines)
     assert all(line == line.rstrip() for line in lines)
@@ -195,3 +201,78 @@ def test_the_examples_of_the_help_run() -> None:
     assert HEARTBEAT in text
     assert "Exit codes" in text
     assert run(HEARTBEAT).exit_code == 0
+
+
+# ----------------------------------------------------------------------------------- more than one kind of bytes
+
+
+def test_clauses_on_request() -> None:
+    """A column on any terminal; a wide one, and a pipe, have it anyway."""
+    header = next(line for line in run(REPORT, "--clauses").stdout.splitlines() if "字段" in line)
+    assert header.split()[-1] == "clause"
+
+
+def test_frames_inside_of_a_compressed_message_are_shown() -> None:
+    """Numbered after it; in JSON they are in its body."""
+    inner = compose("heartbeat", {}, phone="13800138000", serial=8).frames[0]
+    wire = compose("compressed_data", CompressedData.of(inner).to_json()).frames[0]
+    result = run(wire.hex())
+    assert result.exit_code == 0, result.output
+    heads = [line.split()[:2] for line in result.stdout.splitlines() if line.startswith("#")]
+    assert heads == [["#1", "compressed_data"], ["#1.1", "heartbeat"]]
+    (described,) = objects(run(wire.hex(), "--json"))
+    assert described["body"]["content"]["frames"][0]["message"] == "heartbeat"
+
+
+def test_a_profile_reads_as_its_terminals_write(tmp_path: Path, monkeypatch: Any) -> None:
+    """One of a file of ours, named by the settings."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.toml").write_text('[profile.tenfold]\ndescription = "speeds in km/h"\nspeed_step_kmh = 1.0\n')
+    (tmp_path / "jtgate.toml").write_text('profiles = ["mine.toml"]\n')
+    result = run(REPORT, "--profile", "tenfold", "--json")
+    assert result.exit_code == 0, result.output
+    assert objects(result)[0]["body"]["speed_kmh"] == 615.0
+    assert "did you mean tenfold?" in run(REPORT, "--profile", "tenfld").output
+
+
+MEDIA = encode_packet(Packet.of(4, 98, b"\0\0\0\1\x67", serial=7, sim="013800138000", channel=1))
+
+
+def test_media_packets() -> None:
+    """A stream of JT/T 1078: each header field with its bytes; what is between packets is bad."""
+    result = run((MEDIA + b"junk" + MEDIA + MEDIA).hex(), "--protocol", "jt1078")
+    assert result.exit_code == 1
+    lines = result.stdout.splitlines()
+    assert lines[0].split()[:3] == ["#1", "media_packet", "码流数据报文"]
+    assert any("逻辑通道号" in line for line in lines)
+    assert sum("bad bytes" in line for line in lines) == 1
+    found = objects(run(MEDIA.hex(), "--protocol", "jt1078", "--json"))
+    assert [one["header"]["serial"] for one in found] == [7]
+
+
+def test_an_attachment_link() -> None:
+    """Frames and file data in one stream."""
+    beat = bytes.fromhex(HEARTBEAT)
+    data = data_packet("00_64_6401_01_A.jpg", 0, b"\xff\xd8").encode()
+    result = run((beat + data + beat).hex(), "--protocol", "jsatl12")
+    assert result.exit_code == 0, result.output
+    heads = [line.split()[:2] for line in result.stdout.splitlines() if line.startswith("#")]
+    assert heads == [["#1", "heartbeat"], ["#2", "file_data"], ["#3", "heartbeat"]]
+    found = objects(run((data + b"?").hex(), "--protocol", "jsatl12", "--json"))
+    assert [one["message"] for one in found] == ["file_data", None]
+    assert found[0]["body"]["name"] == "00_64_6401_01_A.jpg"
+    assert found[1]["error"]["code"] == "stream.out_of_sync"
+
+
+def test_the_edition_belongs_to_frames() -> None:
+    """It has no meaning elsewhere."""
+    result = run(MEDIA.hex(), "--protocol", "jt1078", "--edition", "2013")
+    assert result.exit_code == 2
+    assert "--edition is for frames of JT/T 808" in result.output
+
+
+def test_media_among_frames_is_a_hint() -> None:
+    """Bytes that are no frame but begin like a packet of JT/T 1078 or a file packet."""
+    result = run(MEDIA.hex() + "7e")
+    assert result.exit_code == 1
+    assert "try --protocol jt1078" in result.output

@@ -2,114 +2,24 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from itertools import pairwise
 
 import pytest
+from terminal_bench import EDITIONS, Bench, unanswered
 from tiny_platform import Seen, TinyPlatform
 
 from jtgate.codecs import registry
 from jtgate.codecs.edition import Edition
 from jtgate.codecs.framing import wrap
-from jtgate.codecs.jt808 import LocationBatch, LocationReport, Parameter, SetParameters
+from jtgate.codecs.jt808 import LocationBatch, LocationReport
 from jtgate.simulators.alarms import CLEARED_BY_ANSWER
-from jtgate.simulators.clock import RunClock
 from jtgate.simulators.delivery import Delivery
 from jtgate.simulators.dice import Dice
 from jtgate.simulators.faults import Fault, FaultPlan
 from jtgate.simulators.identity import Identity
-from jtgate.simulators.roads import shipped_graph
 from jtgate.simulators.rules import Rules
 from jtgate.simulators.states import LinkOrder, State
 from jtgate.simulators.tally import Tally
-from jtgate.simulators.terminal import Terminal
-
-START_MS = 1_790_000_000_000  # 2026-09-21
-EDITIONS = (Edition.V2011, Edition.V2013, Edition.V2019)
-
-
-@dataclass
-class Bench:
-    """One terminal and one platform with a clock that only the test moves."""
-
-    edition: Edition = Edition.V2013
-    rules: Rules = field(default_factory=lambda: Rules(answer_wait_s=2.0))
-    judge: Callable[[Seen], list[bytes] | None] | None = None
-    seed: int = 1
-    index: int = 3
-
-    def __post_init__(self) -> None:
-        self.now = 1000.0
-        self.tally = Tally()
-        dice = Dice(self.seed, self.index)
-        self.terminal = Terminal(
-            Identity(self.index, "13800138003", self.edition),
-            self.rules,
-            RunClock(self.now, START_MS),
-            self.tally,
-            dice,
-            shipped_graph(),
-        )
-        self.platform = TinyPlatform(judge=self.judge)
-        self.up = False
-        self.orders: list[LinkOrder] = []
-        self.pieces: list[bytes] = []
-
-    def step(self) -> None:
-        """Do what is due now: tick, order, bytes there and back."""
-        self.terminal.tick(self.now)
-        self.exchange()
-
-    def exchange(self) -> None:
-        """Carry bytes both ways until both are silent."""
-        while True:
-            pieces = self.terminal.output(self.now) if self.up else []
-            order = self.terminal.take_order()
-            if order is LinkOrder.OPEN:
-                self.orders.append(order)
-                self.up = True
-                self.platform.reader = type(self.platform.reader)()
-                self.terminal.connected(self.now)
-                continue
-            if order is not None:
-                self.orders.append(order)
-                self.up = False
-                return
-            if not pieces:
-                return
-            self.pieces += pieces
-            for frame in self.platform.feed(b"".join(pieces)):
-                self.terminal.received(frame, self.now)
-
-    def run(self, seconds: float) -> None:
-        """Let time pass from deadline to deadline."""
-        end = self.now + seconds
-        for _ in range(100_000):
-            self.step()
-            due = self.terminal.deadline
-            if due > end:
-                self.now = end
-                self.step()
-                return
-            self.now = max(self.now, due)
-        raise AssertionError("the terminal is never content: a deadline does not move")
-
-    def say(self, frame: bytes) -> None:
-        """A frame from the platform."""
-        self.terminal.received(frame, self.now)
-        self.exchange()
-
-    def command(self, msg_id: int, body: bytes = b"") -> int:
-        """A command from the platform; its serial."""
-        serial = self.platform.serial
-        self.say(self.platform.frame(self.platform.seen[0].header, msg_id, body))
-        return serial
-
-
-def unanswered(msg_id: int) -> Callable[[Seen], list[bytes] | None]:
-    """A judge that never answers one message."""
-    return lambda seen: [] if seen.header.msg_id == msg_id else None
-
 
 # ------------------------------------------------------------------------------------------ the session
 
@@ -650,57 +560,6 @@ def test_other_messages_that_do_not_fit_the_memory_are_counted() -> None:
     assert len(bench.terminal.memory.todo) == TODO_MAX
     assert bench.tally.messages_lost.total() > 20
     assert bench.tally.failed(interrupted=True)
-
-
-# ------------------------------------------------------------------------------------------ commands
-
-
-@pytest.mark.parametrize("edition", EDITIONS)
-def test_parameters_are_asked_for_and_set(edition: Edition) -> None:
-    """0x8104 gives 0x0104 that quotes it; 0x8103 is answered 0 and changes interval and heartbeat."""
-    bench = Bench(edition, Rules(interval_s=10))
-    bench.run(5)
-    wanted = SetParameters(parameters=(Parameter.of(0x0029, 3), Parameter.of(0x0001, 7), Parameter.of(0x0013, "h")))
-    serial = bench.command(0x8103, registry.encode_body(wanted, edition))
-    assert bench.platform.of(0x0001)[0].body == serial.to_bytes(2) + b"\x81\x03\0"
-    serial = bench.command(0x8104)
-    answer = registry.decode_body(0x0104, bench.platform.of(0x0104)[0].body, edition, [])
-    values = {parameter.id: parameter.value for parameter in answer.parameters}  # type: ignore[union-attr]
-
-    assert answer.answer_serial == serial  # type: ignore[union-attr]
-    assert (values[0x0029], values[0x0001], values[0x0013], values[0x0084]) == (3, 7, "h", 2)
-    before = bench.tally.sent[0x0200]
-    bench.run(30)
-    assert bench.tally.sent[0x0200] - before == 10
-
-
-@pytest.mark.parametrize("edition", EDITIONS)
-def test_a_location_query_is_answered_with_the_present_state(edition: Edition) -> None:
-    """0x8201 gives 0x0201; asking does not change what is reported later."""
-    asked, left_alone = Bench(edition), Bench(edition)
-    for bench in (asked, left_alone):
-        bench.run(25)
-    serial = asked.command(0x8201)
-    answer = registry.decode_body(0x0201, asked.platform.of(0x0201)[0].body, edition, [])
-    for bench in (asked, left_alone):
-        bench.run(200)
-
-    assert answer.answer_serial == (None if edition is Edition.V2011 else serial)  # type: ignore[union-attr]
-    assert [seen.body for seen in asked.platform.of(0x0200)] == [seen.body for seen in left_alone.platform.of(0x0200)]
-
-
-def test_a_text_is_confirmed_and_an_unknown_command_is_not_supported() -> None:
-    """0x8300 result 0, 0x8A00 result 3, an answer to nothing is never sent."""
-    bench = Bench()
-    bench.run(5)
-    first = bench.command(0x8300, b"\x08hello")
-    second = bench.command(0x8A00, bytes(132))
-
-    assert [seen.body for seen in bench.platform.of(0x0001)] == [
-        first.to_bytes(2) + b"\x83\x00\0",
-        second.to_bytes(2) + b"\x8a\x00\3",
-    ]
-    assert bench.tally.refused["command"] == 1
 
 
 def test_the_change_of_drivers_is_reported() -> None:

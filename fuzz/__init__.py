@@ -1,0 +1,1 @@
+"""Coverage-guided fuzzing of every parser: entries, seeds, the guided run (docs/testing.md)."""

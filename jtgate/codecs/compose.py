@@ -7,7 +7,7 @@ What is written is read again at once; what a receiver would see otherwise, or n
 `remarks`: nothing is refused because a standard forbids it, so that wrong messages can be made on purpose.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, Self
 
 from jtgate.codecs import deviations as dev
@@ -32,8 +32,8 @@ LOST_IN_JSON = frozenset(
         wire_header.DEV_PART_BIT_WRONG,
         wire_header.DEV_LENGTH_MISMATCH,
         dev.TEXT_UTF8,
+        dev.TEXT_GBK,
         dev.TEXT_NOT_GBK,
-        dev.TEXT_NOT_UTF16,
         dev.TEXT_PADDING,
         dev.TEXT_FULL_WIDTH,
         dev.TEXT_TOO_LONG,
@@ -74,6 +74,8 @@ def find_message(which: int | str) -> int:
         LookupError: none, or several; the text says what to do.
     """
     if isinstance(which, int):
+        if not 0 <= which <= 0xFFFF:
+            raise LookupError(f"{which} is no message id; possible is 0 to 0xffff")
         return which
     named = [row for row in CATALOGUE.values() if is_called(which.replace("-", "_"), row.term, row.name)]
     if len(named) == 1:
@@ -155,7 +157,7 @@ def recompose(described: Mapping[str, Any], *, profile: Profile = AUTO, part_byt
     """
     if described.get("header") is None and described.get("error") is not None:
         raise EncodeError("a bad frame cannot be built again: its bytes are not in the JSON")
-    head, deviations = _Head.of(described), described.get("deviations") or ()
+    head, deviations = _Head.of(described), _deviations(described)
     given = _mapping(described.get("body") or {}, "body")
     remarks: tuple[str, ...] = ()
     if set(given) == {"part"}:
@@ -186,7 +188,7 @@ def recompose_all(
     for one in described:
         header = one.get("header")
         if isinstance(header, Mapping) and header.get("packet_total") not in (None, 1):
-            key = (header.get("phone"), header.get("msg_id"), header.get("packet_total"))
+            key = tuple(str(header.get(name)) for name in ("phone", "msg_id", "packet_total"))
             if header.get("packet_no") is not None:
                 parts[key] = None
                 if len(parts) > PARTS_REMEMBERED:
@@ -277,6 +279,13 @@ def _mapping(value: object, name: str) -> Mapping[str, Any]:
     return value
 
 
+def _deviations(described: Mapping[str, Any]) -> Sequence[str]:
+    names = described.get("deviations") or ()
+    if not isinstance(names, list | tuple) or not all(isinstance(name, str) for name in names):
+        raise EncodeError(f"{jsonvalues.shown(names)} is no list of names", "deviations")
+    return names
+
+
 def _edition(value: object) -> Edition:
     try:
         return Edition(str(value))
@@ -313,11 +322,13 @@ class _Head(NamedTuple):
         which = header.get("msg_id") or described.get("message")
         if which is None:
             raise EncodeError("is needed, or message", "header.msg_id")
+        if not isinstance(which, int | str):
+            raise EncodeError(f"{jsonvalues.shown(which)} is neither an id nor a name", "header.msg_id")
         phone = str(header.get("phone", "0"))
         layout = _edition(described.get("edition", Edition.V2013))
         # The edition that is told may be that of the body; the header of 2019 has the longer phone.
         edition = Edition.V2019 if len(phone) > 2 * Edition.V2013.phone_bytes else layout
-        deviations = described.get("deviations") or ()
+        deviations = _deviations(described)
         if dev.BODY_OLD_LAYOUT in deviations and layout is Edition.V2019:
             layout = Edition.V2013
         elif dev.BODY_NEW_LAYOUT in deviations:

@@ -8,7 +8,7 @@ from jtgate.codecs import deviations as dev
 from jtgate.codecs import jsonvalues
 from jtgate.codecs.edition import Edition
 from jtgate.codecs.kinds import Kind, WireFloat
-from jtgate.codecs.wire import Scope, Wire, build, integer, parse, peek
+from jtgate.codecs.wire import Scope, Wire, build, integer, parse
 
 #: Field of a location report whose bits say which hemisphere it is about.
 STATUS = "status"
@@ -102,9 +102,14 @@ class _CoordinateCon(Wire):
     def read(self, stream: BytesIO, scope: Scope) -> float:
         raw: int = parse(self.integer, stream, scope)
         ahead = self.kind.ahead
-        flags = scope.find(self.kind.flags) if ahead is None else (*peek(stream)[ahead : ahead + 1], 0)[0]
+        flags = scope.find(self.kind.flags) if ahead is None else _byte_ahead(stream, ahead)
         return self.kind.decode(raw, scope, negative=self.kind.is_negative(flags, scope))
 
     def write(self, value: float, stream: BytesIO, scope: Scope) -> None:
         negative = self.kind.is_negative(scope.find(self.kind.flags), scope)
         build(self.integer, self.kind.encode(value, negative=negative), stream, scope)
+
+
+def _byte_ahead(stream: BytesIO, ahead: int) -> int:
+    """The byte so many behind the next one, 0 where the stream ends before; nothing else of it is copied."""
+    return (*stream.getbuffer()[stream.tell() + ahead :][:1], 0)[0]

@@ -228,8 +228,11 @@ def _check_layout(where: str, layout: tuple[FieldSpec, ...], edition: Edition) -
     before: set[str] = set()
     for index, spec in enumerate(layout):
         presence = spec.presence_in(edition)
-        if isinstance(presence, ByField | WhenPresent) and presence.field not in before:
-            raise TypeError(f"{where}: {spec.name} depends on {presence.field}, which does not come before it")
+        needed = presence.field if isinstance(presence, ByField | WhenPresent) else None
+        if isinstance(presence, BytesLeft):
+            needed = presence.after
+        if needed is not None and needed not in before:
+            raise TypeError(f"{where}: {spec.name} depends on {needed}, which does not come before it")
         if spec.counts is not None and spec.counts not in {later.name for later in layout[index + 1 :]}:
             raise TypeError(f"{where}: {spec.name} counts {spec.counts}, which does not come after it")
         kind = spec.kind

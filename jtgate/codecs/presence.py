@@ -115,23 +115,32 @@ class LookAhead(Presence):
 
 @dataclass(frozen=True)
 class BytesLeft(Presence):
-    """At the end and possibly missing; `missing` names the deviation if that is one."""
+    """At the end and possibly missing.
+
+    Args:
+        missing: deviation when it is missing, if that is one.
+        after: the field before it that may be missing as well; without that one this one cannot be written.
+        least: fewest bytes that are taken for it; fewer are left over.
+    """
 
     missing: str | None = None
+    after: str | None = None
+    least: int = 1
 
     def reading(self, scope: Scope, stream: BytesIO) -> bool:
-        """By whether anything is left."""
-        if remaining(stream) > 0:
+        """By whether enough is left."""
+        if remaining(stream) >= self.least:
             return True
         scope.run.note(self.missing)
         return False
 
-    def writing(self, _scope: Scope, value: object) -> bool:
-        """By its value."""
-        return value is not None
+    def writing(self, scope: Scope, value: object) -> bool:
+        """By its value and the field before it."""
+        return value is not None and (self.after is None or scope[self.after] is not None)
 
     def __str__(self) -> str:
-        return "if bytes are left"
+        number = f"{self.least} " if self.least > 1 else ""
+        return f"if {number}bytes are left" + (f", behind {self.after}" if self.after else "")
 
 
 #: The field is there if the body goes on.

@@ -270,6 +270,7 @@ class _FieldCon(Guarded):
         run = scope.run
         run.path.append(spec.name)
         start = stream.tell()
+        first = len(run.spans or ())
         value = super().read(stream, scope)
         if spec.valid is not None and value is not None and not spec.valid[0] <= value <= spec.valid[1]:
             run.note(dev.VALUE_OUT_OF_RANGE)
@@ -277,6 +278,10 @@ class _FieldCon(Guarded):
             unit = "" if value is None else spec.unit
             text = spec.kind.text(value)
             run.span(stream, start + self.lead, spec.term, spec.english, value=text, unit=unit, clause=self.clause)
+        if run.spans is not None:
+            for index in range(first, len(run.spans)):
+                if not run.spans[index].clause:  # of a length, an id
+                    run.spans[index] = run.spans[index]._replace(clause=self.clause)
         run.path.pop()
         return value
 

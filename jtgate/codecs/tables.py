@@ -19,6 +19,11 @@ class Choice(NamedTuple):
     editions: tuple[Edition, ...] = ALL_EDITIONS
 
 
+def _both(zh: str, en: str) -> str:
+    """Chinese then English, once where they are the same."""
+    return zh if zh == en else f"{zh} {en}"
+
+
 class Choices:
     """A table of codes 代码表; a code may mean different things in different editions.
 
@@ -48,7 +53,7 @@ class Choices:
         row = self.get(value, edition)
         if row is None:
             return ""
-        return row.zh if row.zh == row.en else f"{row.zh} {row.en}"
+        return _both(row.zh, row.en)
 
     def code(self, word: str) -> int:
         """The code of a row, from its Chinese or English word or both as `meaning` gives them.
@@ -123,9 +128,9 @@ class Bits:
             if row.choices is not None:
                 words.append(row.choices.meaning(part, edition))
             elif part:
-                words.append(f"{row.zh} {row.en}" + (f" {part}" if row.width > 1 else ""))
+                words.append(_both(row.zh, row.en) + (f" {part}" if row.width > 1 else ""))
             elif row.no in self.clear_shown:
-                words.append(f"{row.zh_clear} {row.en_clear}")
+                words.append(_both(row.zh_clear, row.en_clear))
         others = value & ~known
         if others:
             numbers = ",".join(str(no) for no in range(others.bit_length()) if others >> no & 1)

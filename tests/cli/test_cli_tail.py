@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -67,6 +68,17 @@ def test_one_line_per_frame_and_event(world: World) -> None:
     )
 
 
+def wait_until_it_reads(pid: int, data: Path) -> None:
+    """Until a process has a file of the data folder open."""
+    for _ in range(600):
+        with suppress(OSError):
+            opened = [str(link.readlink()) for link in Path(f"/proc/{pid}/fd").iterdir()]
+            if any(name.startswith(str(data)) for name in opened):
+                return
+        time.sleep(0.05)
+    raise AssertionError("it does not read")
+
+
 @pytest.mark.usefixtures("sent")
 @pytest.mark.parametrize(
     ("arguments", "count"),
@@ -86,7 +98,8 @@ def test_filters(world: World, arguments: tuple[str, ...], count: int) -> None:
         stdout=subprocess.PIPE,
         env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])},
     ) as process:
-        time.sleep(1.2)
+        wait_until_it_reads(process.pid, world.data)
+        time.sleep(1)
         process.send_signal(signal.SIGINT)
         output, _ = process.communicate(timeout=10)
 

@@ -114,11 +114,15 @@ def declared(draw: st.DrawFn, cls: type[Structure], edition: Edition) -> Structu
     """A structure as its declaration says, field by field."""
     fields: dict[str, Any] = {}
     missing = False
+    counts = {spec.counts: spec.presence_in(edition) for spec in cls.LAYOUTS[edition] if spec.counts is not None}
     for spec in cls.LAYOUTS[edition]:
         if spec.counts is not None:
             continue
         presence = spec.presence_in(edition)
-        if "bytes are left" in str(presence):
+        count = counts.get(spec.name)
+        if isinstance(count, ByField) and not count.wanted(fields[count.field]):
+            fields[spec.name] = ()  # as there should be no count, there should be no list
+        elif "bytes are left" in str(presence):
             missing = missing or draw(st.booleans())
             fields[spec.name] = None if missing else draw(values(spec.kind, edition))
         elif isinstance(presence, ByField):

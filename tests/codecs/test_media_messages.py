@@ -242,8 +242,8 @@ def test_worked_frame_of_can_data() -> None:
 @pytest.mark.parametrize(
     ("can_id", "meaning"),
     [
-        (0x58FEF100, "id on the bus 419361024; 原始数据 raw data; 扩展帧 extended frame; CAN1 CAN1"),
-        (0xA0000123, "id on the bus 291; 采集区间的平均值 average; 标准帧 standard frame; CAN2 CAN2"),
+        (0x58FEF100, "id on the bus 419361024; 原始数据 raw data; 扩展帧 extended frame; CAN1"),
+        (0xA0000123, "id on the bus 291; 采集区间的平均值 average; 标准帧 standard frame; CAN2"),
     ],
 )
 def test_bits_of_a_can_id(can_id: int, meaning: str) -> None:

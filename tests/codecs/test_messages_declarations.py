@@ -4,8 +4,10 @@ from collections.abc import Callable
 
 import pytest
 
+import jtgate.codecs.registry  # noqa: F401  declares every message
 from jtgate.codecs.declare import (
     REST,
+    BytesLeft,
     Message,
     Structure,
     bcd_time,
@@ -56,6 +58,13 @@ def _condition_on_a_later_field() -> None:
     class _One(Structure):
         code: str | None = string("鉴权码", present=when("result", 0), default=None)
         result: int = byte("结果")
+
+
+def _behind_a_later_field() -> None:
+    @structure()
+    class _One(Structure):
+        first: int | None = byte("一", present=BytesLeft(after="second"), default=None)
+        second: int | None = byte("二", present=REST, default=None)
 
 
 def _count_of_nothing() -> None:
@@ -137,6 +146,7 @@ def _no_message() -> None:
         (_optional_without_none, "may be None"),
         (_none_without_option, "cannot be None"),
         (_condition_on_a_later_field, "does not come before it"),
+        (_behind_a_later_field, "does not come before it"),
         (_count_of_nothing, "does not come after it"),
         (_counted_by_nothing, "counted by count"),
         (_list_without_tuple, "annotation of a list"),

@@ -164,7 +164,7 @@ def meaning(parameter_id: int, value: int | str, edition: Edition = NEW) -> str:
         (0x0050, 0x6, "超速报警 overspeed; 疲劳驾驶 fatigue driving"),
         (0x0054, 0x1, "紧急报警 emergency"),
         (0x0084, 2, "黄色 yellow"),
-        (0x0090, 3, "GPS GPS; 北斗 BeiDou"),
+        (0x0090, 3, "GPS; 北斗 BeiDou"),
         (0x0091, 5, "115200"),
         (0x0092, 1, "1000ms 1000 ms"),
         (0x0094, 0x0B, "按累计时间上传 by accumulated time"),

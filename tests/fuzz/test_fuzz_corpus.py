@@ -14,7 +14,7 @@ from fuzz.inputs import Input, cut, stream
 from fuzz.seeds import REGRESSION, SEED, Coverage, smallest, stored
 
 #: Seconds of guided fuzzing for each entry.
-SECONDS = 5
+SECONDS = 3
 #: The whole corpus, so that nobody minds to have it.
 CORPUS_BYTES_MAX = 1 << 20
 

@@ -20,7 +20,6 @@ from jtgate.codecs.declare import (
     of_kind,
     raw,
     repeat,
-    string,
     structure,
     try_whole,
 )
@@ -28,6 +27,7 @@ from jtgate.codecs.edition import Edition
 from jtgate.codecs.errors import EncodeError, in_field
 from jtgate.codecs.groups import Counted, Nested
 from jtgate.codecs.kinds import Number, Raw, shorten
+from jtgate.codecs.profiled import LimitedText
 from jtgate.codecs.tables import Bit, Bits, Choices
 from jtgate.codecs.wire import Run, Scope, Wire
 
@@ -85,16 +85,21 @@ class PeripheralState(Structure):
     extra: bytes | None = raw("多余字节", present=REST, default=None)
 
 
+#: Most bytes of a text of 外设系统信息.
+INFORMATION_BYTES_MAX = 32
+_TEXT = Counted(1, LimitedText(INFORMATION_BYTES_MAX))
+
+
 @structure(clause="active-safety §3")
 class PeripheralInformation(Structure):
     """外设系统信息: six texts."""
 
-    company: str = string("公司名称", prefix=1)
-    model: str = string("产品型号", prefix=1)
-    hardware_version: str = string("硬件版本号", prefix=1)
-    software_version: str = string("软件版本号", prefix=1)
-    device_id: str = string("设备ID", prefix=1)
-    customer_code: str = string("客户代码", prefix=1)
+    company: str = of_kind("公司名称", _TEXT)
+    model: str = of_kind("产品型号", _TEXT)
+    hardware_version: str = of_kind("硬件版本号", _TEXT)
+    software_version: str = of_kind("软件版本号", _TEXT)
+    device_id: str = of_kind("设备ID", _TEXT)
+    customer_code: str = of_kind("客户代码", _TEXT)
     extra: bytes | None = raw("多余字节", present=REST, default=None)
 
 

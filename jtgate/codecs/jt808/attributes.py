@@ -115,7 +115,7 @@ class FoundWidths(Kind):
         return 0
 
     def from_json(self, value: object) -> str:
-        if value not in _BY_NAME:
+        if not isinstance(value, str) or value not in _BY_NAME:
             raise ValueError(f"{jsonvalues.shown(value)} is not one of {', '.join(_BY_NAME)}")
         return str(value)
 

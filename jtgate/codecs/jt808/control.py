@@ -160,14 +160,17 @@ class _OtherParameters(Presence):
 
     def reading(self, scope: Scope, stream: BytesIO) -> bool:
         """By the bytes left; a command of the standard should not have any."""
-        rest = peek(stream)
+        rest = b"" if self._known(scope) else peek(stream)
         if rest and scope["command"] in _STANDARD_COMMANDS:
             scope.run.note(dev.CONTROL_OTHER_PARAMETERS)
         return bool(rest)
 
     def writing(self, scope: Scope, value: object) -> bool:
         """By its value, when nothing else is there."""
-        return value is not None and not any(scope[name] is not None for name in ("upgrade", "connection", "text"))
+        return value is not None and not self._known(scope)
+
+    def _known(self, scope: Scope) -> bool:
+        return any(scope[name] is not None for name in ("upgrade", "connection", "text"))
 
     def __str__(self) -> str:
         return "alone, if bytes are left"

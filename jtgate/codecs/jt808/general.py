@@ -6,7 +6,13 @@ from jtgate.codecs.jt808.tables import RESULTS
 from jtgate.codecs.kinds import Number
 from jtgate.codecs.profile import Profile
 from jtgate.codecs.profiled import ProfiledCount
+from jtgate.codecs.tables import Choices
 from jtgate.codecs.timebase import WireTime
+
+ALARM_HANDLED = 4
+
+#: 结果 of 0x0001: that an alarm was handled is for the platform to say.
+TERMINAL_RESULTS = Choices(*(row for row in RESULTS if row.code != ALARM_HANDLED))
 
 
 @message(0x0001, clause="§3.2")
@@ -15,7 +21,7 @@ class TerminalGeneralAnswer(Message):
 
     answer_serial: int = word("应答流水号")
     answer_id: int = word("应答ID", as_hex=True)
-    result: int = byte("结果", table=RESULTS)
+    result: int = byte("结果", table=TERMINAL_RESULTS)
 
 
 @message(0x8001, clause="§3.2")

@@ -15,20 +15,24 @@ from jtgate.codecs.declare import (
     byte,
     count_of,
     message,
+    of_kind,
     repeat,
     string,
     structure,
-    unless,
     word,
 )
 from jtgate.codecs.edition import ONLY_2011, ONLY_2019, Edition
-from jtgate.codecs.jt808.layouts import old_layout
+from jtgate.codecs.jt808.layouts import DELETE_ALL, Listed, old_layout
 from jtgate.codecs.jt808.tables import TEXT_FLAGS, TEXT_TYPES
+from jtgate.codecs.profiled import LimitedText
 from jtgate.codecs.tables import Bit, Bits, Choices
 from jtgate.codecs.wire import Scope, remaining
 
 #: 终端显示器显示 and 终端TTS播读: several terminals ignore a text whose flags are 0 (§11 item 53).
 SHOWN_AND_READ_ALOUD = 0x0C
+
+#: Longest text since 2013; 2011 prints 102.
+TEXT_BYTES_MAX = 1024
 
 
 @message(0x8300, clause="§3.5")
@@ -37,12 +41,11 @@ class TextMessage(Message):
 
     flags: int = byte("文本信息标志", table=TEXT_FLAGS, default=SHOWN_AND_READ_ALOUD)
     text_type: int | None = byte("文本类型", table=TEXT_TYPES, editions=ONLY_2019, default=None)
-    text: str = string("文本信息")
+    text: str = of_kind("文本信息", LimitedText(TEXT_BYTES_MAX))
 
 
 # --------------------------------------------------------------------------- events and questions
 
-DELETE_ALL = 0
 DELETE_GIVEN = 4
 
 #: 设置类型 of 0x8301.
@@ -63,7 +66,7 @@ QUESTION_FLAGS = Bits(
     # 5–7 reserved
 )
 
-_LISTED = unless("action", DELETE_ALL, tolerated=dev.LIST_AFTER_DELETE_ALL)
+_EVENTS_LISTED, _ITEMS_LISTED = Listed(elements="events"), Listed(elements="items")
 #: In 2011 the total may exceed what one package holds.
 _WRONG_TOTAL = by_edition(None, dev.LIST_WRONG_COUNT, dev.LIST_WRONG_COUNT)
 
@@ -104,14 +107,14 @@ class SetEvents(Message):
     """0x8301 事件设置; nothing follows the order to delete all, and events to delete need no content."""
 
     action: int = byte("设置类型", table=EVENT_ACTIONS)
-    count: int | None = count_of("events", 1, "设置总数", wrong=_WRONG_TOTAL, present=_LISTED, default=None)
+    count: int | None = count_of("events", 1, "设置总数", wrong=_WRONG_TOTAL, present=_EVENTS_LISTED, default=None)
     package_count: int | None = count_of(
         "events",
         1,
         "包设置数",
         wrong=dev.LIST_WRONG_COUNT,
         editions=ONLY_2011,
-        present=_LISTED,
+        present=_EVENTS_LISTED,
         default=None,
     )
     events: tuple[EventItem, ...] = repeat("事件项列表", EventItem, default=())
@@ -180,14 +183,14 @@ class SetInformationMenu(Message):
     """0x8303 信息点播菜单设置; nothing follows the order to delete all."""
 
     action: int = byte("设置类型", table=MENU_ACTIONS)
-    count: int | None = count_of("items", 1, "信息项总数", wrong=_WRONG_TOTAL, present=_LISTED, default=None)
+    count: int | None = count_of("items", 1, "信息项总数", wrong=_WRONG_TOTAL, present=_ITEMS_LISTED, default=None)
     package_count: int | None = count_of(
         "items",
         1,
         "包信息项数",
         wrong=dev.LIST_WRONG_COUNT,
         editions=ONLY_2011,
-        present=_LISTED,
+        present=_ITEMS_LISTED,
         default=None,
     )
     items: tuple[MenuItem, ...] = repeat("信息项列表", MenuItem, default=())

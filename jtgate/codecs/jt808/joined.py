@@ -27,6 +27,8 @@ SEPARATOR = b";"
 #: More digits than any number of these lists has.
 _DIGITS_MAX = 10
 _DECIMAL = re.compile(rb"[0-9]{1,%d}" % _DIGITS_MAX)
+#: A list that ends with a decimal number and the zero that terminates a STRING of 2011 (§1.1).
+_TERMINATED = re.compile(rb"(?:\A|;)[0-9]{1,%d}\x00\Z" % _DIGITS_MAX)
 
 BINARY = "binary"
 
@@ -247,8 +249,11 @@ class _JoinedCon(Wire):
     def read(self, stream: BytesIO, scope: Scope) -> JoinedFields:
         run = scope.run
         start = stream.tell()
+        binary = run.profile.control_numbers == BINARY
         rest = peek(stream)
-        pieces = self._pieces(rest, binary=run.profile.control_numbers == BINARY)
+        if not binary and _TERMINATED.search(rest):
+            rest = rest[:-1]  # the zero is left over
+        pieces = self._pieces(rest, binary=binary)
         values: dict[str, Any] = {}
         inner = Scope(run, values, scope)
         for (spec, con), piece in zip(self.fields, pieces, strict=False):
@@ -300,6 +305,7 @@ class _JoinedCon(Wire):
                     "" if found is None else spec.kind.text(found),
                     spec.unit,
                     "" if found is None else spec.kind.meaning(found, value, self.edition),
+                    spec.clause or self.cls.CLAUSE,
                 )
             )
 

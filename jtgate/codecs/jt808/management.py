@@ -86,7 +86,6 @@ def _authenticate_layout(body: bytes, header: Edition) -> Edition:
 
 
 _SHORT = dev.AUTHENTICATE_SHORT_TAIL
-_TAIL = BytesLeft(_SHORT)
 
 
 @message(0x0102, clause="§3.3", detect=_authenticate_layout)
@@ -94,18 +93,25 @@ class Authenticate(Message):
     """0x0102 终端鉴权; in 2019 the code has a length and is followed by IMEI and software version."""
 
     auth_code: str = string("鉴权码", prefix=by_edition(0, 0, 1))
-    imei: str | None = chars("终端IMEI", 15, short=_SHORT, editions=ONLY_2019, present=_TAIL, default=None)
+    imei: str | None = chars("终端IMEI", 15, short=_SHORT, editions=ONLY_2019, present=BytesLeft(_SHORT), default=None)
     software_version: str | None = chars(
-        "软件版本号", 20, short=_SHORT, editions=ONLY_2019, present=_TAIL, default=None
+        "软件版本号", 20, short=_SHORT, editions=ONLY_2019, present=BytesLeft(_SHORT, after="imei"), default=None
     )
+
+
+_WRONG_COUNT = dev.PARAMETERS_WRONG_COUNT
+#: In 2011 the total may exceed what one package holds.
+_WRONG_TOTAL = by_edition(None, _WRONG_COUNT, _WRONG_COUNT)
 
 
 @message(0x8103, clause="§3.3", detect=parameters_layout(0), trailing=dev.PARAMETERS_OVERRUN)
 class SetParameters(Message):
     """0x8103 设置终端参数."""
 
-    count: int = count_of("parameters", 1, "参数总数", wrong=dev.PARAMETERS_WRONG_COUNT, default=None)
-    package_count: int | None = count_of("parameters", 1, "包参数个数", editions=ONLY_2011, default=None)
+    count: int = count_of("parameters", 1, "参数总数", wrong=_WRONG_TOTAL, default=None)
+    package_count: int | None = count_of(
+        "parameters", 1, "包参数个数", wrong=_WRONG_COUNT, editions=ONLY_2011, default=None
+    )
     parameters: tuple[Parameter, ...] = tlv("参数项列表", Parameter)
 
 
@@ -114,8 +120,10 @@ class ParametersAnswer(Message):
     """0x0104 查询终端参数应答."""
 
     answer_serial: int = word("应答流水号")
-    count: int = count_of("parameters", 1, "应答参数个数", wrong=dev.PARAMETERS_WRONG_COUNT, default=None)
-    package_count: int | None = count_of("parameters", 1, "包参数个数", editions=ONLY_2011, default=None)
+    count: int = count_of("parameters", 1, "应答参数个数", wrong=_WRONG_TOTAL, default=None)
+    package_count: int | None = count_of(
+        "parameters", 1, "包参数个数", wrong=_WRONG_COUNT, editions=ONLY_2011, default=None
+    )
     parameters: tuple[Parameter, ...] = tlv("参数项列表", Parameter)
 
 

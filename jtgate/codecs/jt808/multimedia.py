@@ -40,6 +40,10 @@ _MAGIC = tuple(first for firsts in _MAGIC_OF.values() for first in firsts)
 LEAD_BYTES_MAX = 64
 
 
+#: Most part numbers of one 0x8800.
+PARTS_MAX = 125
+
+
 @message(0x0800, clause="§8.1")
 class MediaEvent(Message):
     """0x0800 多媒体事件信息上传."""
@@ -52,12 +56,15 @@ class MediaEvent(Message):
 
 
 def _upload_layout(body: bytes, header: Edition) -> Edition:
-    """2011 has its own counters 1 ≤ number ≤ total where a location would stand (§8.1)."""
+    """2011 has its own counters 1 ≤ number ≤ total where a location would stand (§8.1).
+
+    Alarm flags and status of a terminal that has no time yet may look like that, but then a medium begins behind it.
+    """
     if header is Edition.V2019 or len(body) < 16:
         return header
     total, number = int.from_bytes(body[8:12]), int.from_bytes(body[12:16])
-    looks_2011 = 1 <= number <= total <= 0xFFFF and not is_time(body[8 + TIME_AT : 14 + TIME_AT])
-    return Edition.V2011 if looks_2011 else Edition.V2013
+    has_location = is_time(body[8 + TIME_AT : 14 + TIME_AT]) or body.startswith(_MAGIC, 8 + BASE_BYTES)
+    return Edition.V2011 if 1 <= number <= total <= 0xFFFF and not has_location else Edition.V2013
 
 
 def _has_location(rest: bytes, scope: Scope) -> bool:
@@ -113,11 +120,13 @@ class MediaUpload(Message):
 
 
 def _upload_answer_layout(body: bytes, header: Edition) -> Edition:
-    """Media id alone or with a list that fits is 2013; a serial before it is 2011 (§8.1)."""
-    if header is Edition.V2019 or len(body) == 4 or (len(body) >= 5 and len(body) == 5 + 2 * body[4]):
-        return header if header is Edition.V2019 else Edition.V2013
+    """Media id alone or with a rising list that fits is 2013; a serial before it is 2011 (§8.1)."""
+    if header is Edition.V2019:
+        return header
     is_2011 = len(body) == 6 or (len(body) >= 7 and len(body) == 7 + 2 * body[6])
-    return Edition.V2011 if is_2011 else Edition.V2013
+    is_2013 = len(body) >= 5 and len(body) == 5 + 2 * body[4]
+    numbers = [body[at : at + 2] for at in range(5, len(body), 2)]
+    return Edition.V2011 if is_2011 and not (is_2013 and numbers == sorted(numbers)) else Edition.V2013
 
 
 class _PartsMissing(BytesLeft):
@@ -134,5 +143,7 @@ class MediaUploadAnswer(Message):
 
     answer_serial: int | None = word("应答流水号", editions=ONLY_2011, default=None)
     media_id: int = dword("多媒体数据ID")
-    count: int | None = count_of("part_numbers", 1, "重传包总数", present=_PartsMissing(), default=None)
+    count: int | None = count_of(
+        "part_numbers", 1, "重传包总数", valid=(0, PARTS_MAX), present=_PartsMissing(), default=None
+    )
     part_numbers: tuple[int, ...] = repeat("重传包ID列表", Number(2), count="count", default=())

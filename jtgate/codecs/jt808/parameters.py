@@ -8,6 +8,7 @@ from jtgate.codecs import deviations as dev
 from jtgate.codecs.declare import Structure, TlvItem, try_whole
 from jtgate.codecs.edition import ALL_EDITIONS, ONLY_2019, SINCE_2013, Edition
 from jtgate.codecs.errors import EncodeError, in_field
+from jtgate.codecs.fields import UNIT_SUFFIXES
 from jtgate.codecs.groups import from_first
 from jtgate.codecs.jt808.tables import ALARM_FLAGS, PLATE_COLOURS
 from jtgate.codecs.kinds import shorten
@@ -90,6 +91,14 @@ class ParameterRow(NamedTuple):
     editions: tuple[Edition, ...] = ALL_EDITIONS
     table: Choices | Bits | None = None
 
+    @property
+    def english(self) -> str:
+        """English name; it leaves the unit out, which the name ends with."""
+        ending = _UNIT_ENDINGS.get(self.unit, "")
+        return self.name.removesuffix(ending).replace("_", " ")
+
+
+_UNIT_ENDINGS = {**UNIT_SUFFIXES, "0.1 km/h": "_0_1_kmh", "0.1 km": "_0_1_km"}
 
 PARAMETER_ROWS = (
     ParameterRow(0x0001, D, "heartbeat_interval_s", "终端心跳发送间隔", "s"),
@@ -290,7 +299,7 @@ class Parameter(TlvItem):
     def names(cls, item_id: int) -> tuple[str, str, str]:
         """Snake-case name, Chinese term and English name of an id."""
         row = _row(item_id)
-        return (row.name, row.term, row.name.replace("_", " ")) if row else ("", "", "")
+        return (row.name, row.term, row.english) if row else ("", "", "")
 
     @classmethod
     def of_value(cls, item_id: int | None, name: str | None, value: object) -> Self:
@@ -317,12 +326,12 @@ class Parameter(TlvItem):
         value = _decode(row, raw, scope.run.profile.text_encoding)
         run = scope.run
         if run.spans is not None:
-            term, english = (row.term, row.name.replace("_", " ")) if row else ("未知参数", "unknown parameter")
+            term, english, unit = (row.term, row.english, row.unit) if row else ("未知参数", "unknown parameter", "")
             with run.inside("value"):
                 shown = shorten(raw) if value is None else str(value)
-                unit = row.unit if row else ""
                 meaning = _meaning(row, value, run.edition)
-                run.spans.append(Span(run.where(), run.base + at, len(raw), raw, term, english, shown, unit, meaning))
+                place = run.where(), run.base + at, len(raw), raw
+                run.spans.append(Span(*place, term, english, shown, unit, meaning, "§6"))
         return cls(item_id, raw, value)
 
 
@@ -414,6 +423,8 @@ def parameters_layout(count_at: int) -> Callable[[bytes, Edition], Edition]:
     def detect(body: bytes, header: Edition) -> Edition:
         if header is Edition.V2019:
             return header
+        if len(body) == count_at + 2:  # both counts and nothing else
+            return Edition.V2011
         one, two = body[count_at + 1 : count_at + 5], body[count_at + 2 : count_at + 6]
         if len(one) == 4 and _plausible(one):
             return Edition.V2013

@@ -12,10 +12,9 @@ from jtgate.codecs.declare import (
     repeat,
     string,
     structure,
-    unless,
 )
 from jtgate.codecs.edition import ONLY_2011, Edition
-from jtgate.codecs.jt808.layouts import old_layout
+from jtgate.codecs.jt808.layouts import DELETE_ALL, Listed, old_layout
 from jtgate.codecs.profiled import LimitedText
 from jtgate.codecs.tables import Choices
 
@@ -23,8 +22,6 @@ from jtgate.codecs.tables import Choices
 CALL_TYPES = Choices((0, "普通通话", "normal call"), (1, "监听", "monitor"))
 
 PHONE_BYTES_MAX = 20
-
-DELETE_ALL = 0
 
 #: 设置类型 of 0x8401.
 PHONE_BOOK_ACTIONS = Choices(
@@ -55,7 +52,7 @@ class Contact(Structure):
     name: str = string("联系人", prefix=1)
 
 
-_LISTED = unless("action", DELETE_ALL, tolerated=dev.LIST_AFTER_DELETE_ALL)
+_LISTED = Listed(elements="contacts")
 
 
 def _phone_book_layout(body: bytes, header: Edition) -> Edition:

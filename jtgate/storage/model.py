@@ -5,7 +5,7 @@ repeatable (design D6): a resent frame, an overlapping batch or a replay of the 
 """
 
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 #: Columns of `positions`, in the order of the tuples that `pipeline` hands to the store. Key: the first three.
 POSITION_COLUMNS = (
@@ -46,6 +46,37 @@ POSITION_COLUMNS = (
 )
 
 PositionRow = tuple[object, ...]
+
+
+class PackedPositions(Protocol):
+    """Positions as the compiled columns hold them (`codecs.twins.columns.LocationColumns`)."""
+
+    def __len__(self) -> int:
+        """How many rows."""
+        ...
+
+    def rows(self) -> list[PositionRow]:
+        """The rows, each in the order of POSITION_COLUMNS."""
+        ...
+
+    def copy_rows(self) -> bytes:
+        """The rows as fields of PostgreSQL's binary COPY, in the order of POSITION_COLUMNS, without head and end."""
+        ...
+
+    def misdated(self, from_ms: int, to_ms: int) -> int:
+        """How many rows have a doubtful time, or one that is not in [from_ms, to_ms)."""
+        ...
+
+    def days(self) -> list[int]:
+        """Days of UTC (milliseconds of their beginning) on which the good times lie, rising."""
+        ...
+
+    def hours(self) -> list[tuple[int, int]]:
+        """What the hourly figures have to be made anew for: (hour_ms, terminal_id), of good times only.
+
+        terminal_id is 0, for all of them, in the hour of receipt and the one before: nearly every terminal is in it.
+        """
+        ...
 
 
 class AlarmEventRow(NamedTuple):
@@ -161,6 +192,114 @@ class SessionClosed(NamedTuple):
     last_received_ms: int
 
 
+class FaceEventRow(NamedTuple):
+    """A picture of the driver and what a comparison made of it. Key: terminal_id, event_time_ms, fingerprint.
+
+    Captures are DSM events 0x65 types 0x10 自动抓拍 and 0x11 驾驶员变更; the comparison itself is made elsewhere.
+    """
+
+    terminal_id: int
+    event_time_ms: int
+    fingerprint: int
+    received_ms: int
+    session_id: int | None
+    spool_seq: int | None
+    serial: int | None
+    kind: str  # "capture", "driver_change", "compare"
+    alarm_number: str | None  # 报警标识号, hex
+    image_sha256: str | None
+    image_path: str | None
+    engine: str | None  # who compared, with its version
+    score: float | None
+    threshold: float | None
+    result: str | None  # "match", "near", "no_match", "no_face"; None: not compared yet
+    person: str | None  # key of `persons`
+    updated_ms: int
+
+
+class EpisodeRow(NamedTuple):
+    """Alarm reports that are one and the same alarm. Key: terminal_id, source, alarm_type, started_ms."""
+
+    terminal_id: int
+    source: str  # as of alarm_events
+    alarm_type: int
+    started_ms: int
+    ended_ms: int | None  # None: still open
+    state: str  # "open", "closed"
+    level: int | None  # the gravest
+    report_count: int
+    latitude: float | None  # where it began
+    longitude: float | None
+    speed_max_kmh: float | None
+    alarm_number: str | None  # 报警标识号, hex, of the report whose evidence counts
+    evidence_state: str  # "none", "awaited", "partial", "complete"
+    plate: str | None
+    plate_color: int | None
+    person: str | None  # driver bound at the time
+    waybill: str | None
+    updated_ms: int
+
+
+class EvidenceFileRow(NamedTuple):
+    """A file of evidence 报警附件. Key: terminal_id, alarm_number, file_name."""
+
+    terminal_id: int
+    alarm_number: str  # 报警标识号, hex
+    file_name: str
+    file_type: int | None  # 0 picture, 1 audio, 2 video, 3 text, 4 other
+    channel: int | None
+    announced_bytes: int | None
+    stored_bytes: int | None
+    sha256: str | None
+    path: str | None  # below the folder of files
+    state: str  # "announced", "receiving", "complete", "incomplete", "given_up"
+    announced_ms: int
+    completed_ms: int | None
+    updated_ms: int
+
+
+class BindingRow(NamedTuple):
+    """Who was on a vehicle, from when to when 人车关联. Key: plate, plate_color, role, person, started_ms.
+
+    A closed interval is never rewritten; a correcting one says in `corrects_ms` which it replaces.
+    """
+
+    plate: str
+    plate_color: int
+    role: str  # "driver" 驾驶员, "escort" 押运员
+    person: str  # key of `persons`
+    started_ms: int
+    ended_ms: int | None  # None: still on board
+    confidence: float  # 0..1
+    sources: str  # JSON: what spoke for it, each with its own confidence
+    conflict: str | None  # JSON: who else was named, and by what
+    terminal_id: int | None
+    corrects_ms: int | None
+    reason: str | None
+    updated_ms: int
+
+
+class TripRow(NamedTuple):
+    """A run between two stops of 20 minutes (P9). Key: terminal_id, started_ms."""
+
+    terminal_id: int
+    started_ms: int
+    ended_ms: int | None  # None: still under way
+    plate: str | None
+    plate_color: int | None
+    start_latitude: float | None
+    start_longitude: float | None
+    end_latitude: float | None
+    end_longitude: float | None
+    distance_km: float
+    drive_s: int
+    point_count: int
+    laden: int | None  # 1 laden 重载, 0 empty 空载, None unknown
+    waybill: str | None
+    driver: str | None  # key of `persons`
+    updated_ms: int
+
+
 class QuarantineRow(NamedTuple):
     """A message that cannot be decoded, kept as it came. Key: received_us, fingerprint."""
 
@@ -193,10 +332,16 @@ class PartRow(NamedTuple):
 class StoreBatch:
     """All that one step of the pipeline writes, in one transaction together with its cursor."""
 
-    positions: list[PositionRow] = field(default_factory=list)
+    columns: PackedPositions | None = None  # positions of the fast lane
+    positions: list[PositionRow] = field(default_factory=list)  # and all others
     alarm_events: list[AlarmEventRow] = field(default_factory=list)
     card_events: list[CardEventRow] = field(default_factory=list)
     messages: list[MessageRow] = field(default_factory=list)
+    face_events: list[FaceEventRow] = field(default_factory=list)
+    episodes: list[EpisodeRow] = field(default_factory=list)
+    evidence_files: list[EvidenceFileRow] = field(default_factory=list)
+    bindings: list[BindingRow] = field(default_factory=list)
+    trips: list[TripRow] = field(default_factory=list)
     terminals: list[TerminalUpdate] = field(default_factory=list)
     opened: list[SessionOpened] = field(default_factory=list)
     closed: list[SessionClosed] = field(default_factory=list)
@@ -205,6 +350,15 @@ class StoreBatch:
     parts: list[PartRow] = field(default_factory=list)
     parts_done: list[tuple[int, int, int, int]] = field(default_factory=list)  # keys of PartRow
     zones: list[tuple[int, int]] = field(default_factory=list)  # (terminal_id, minutes): times are read in this zone
+
+    @property
+    def position_count(self) -> int:
+        """Positions of both lanes."""
+        return len(self.positions) + (len(self.columns) if self.columns is not None else 0)
+
+    def all_positions(self) -> list[PositionRow]:
+        """Positions of both lanes as rows."""
+        return [*(self.columns.rows() if self.columns is not None else ()), *self.positions]
 
 
 class Written(NamedTuple):

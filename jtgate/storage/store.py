@@ -5,7 +5,7 @@ written. Every write is idempotent by the natural keys of `model`.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 from jtgate.storage.model import PartRow, StoreBatch, Written
 
@@ -13,6 +13,8 @@ Row = Mapping[str, object]
 
 #: terminal_id, device_time_ms, fingerprint: the key of a position or a card event.
 TimedKey = tuple[int, int, int]
+#: The natural key of a row, in the order of `tables.Table.key`.
+Key = tuple[Any, ...]
 
 
 class StoreError(Exception):
@@ -80,12 +82,15 @@ class Store(Protocol):
         """terminal_id -> zones other than GMT+8 in which its times were ever read, minutes east of UTC."""
         ...
 
-    def stored(self, table: str, keys: Collection[TimedKey]) -> set[TimedKey]:
-        """Those of the keys that have a row.
+    def stored(self, table: str, keys: Collection[Key]) -> set[Key]:
+        """Those of the keys that have a row; of messages also those that a row makes a retransmission.
 
         Args:
-            table: "positions" or "card_events".
-            keys: (terminal_id, device_time_ms, fingerprint).
+            table: one of `tables.BY_KEY`.
+            keys: natural keys of its rows.
+
+        Raises:
+            StoreError: the rows of that table have no such key.
         """
         ...
 
@@ -102,9 +107,23 @@ class Store(Protocol):
         ...
 
     def positions(
-        self, *, terminal: str | None = None, from_ms: int = 0, to_ms: int | None = None, limit: int = 1000
+        self,
+        *,
+        terminal: str | None = None,
+        from_ms: int = 0,
+        to_ms: int | None = None,
+        after: TimedKey | None = None,
+        limit: int = 1000,
     ) -> list[Row]:
-        """Positions by device time, oldest first, with every column of POSITION_COLUMNS and `terminal`."""
+        """Positions by device time, oldest first, with every column of POSITION_COLUMNS and `terminal`.
+
+        Args:
+            terminal: digits without leading zeros; None for all.
+            from_ms: first device time.
+            to_ms: last device time, included.
+            after: key of the last row of the page before; its terminal, device time and fingerprint.
+            limit: rows.
+        """
         ...
 
     def last_positions(self, *, terminal: str | None = None, limit: int = 1000) -> list[Row]:
@@ -123,6 +142,53 @@ class Store(Protocol):
         """Other messages, newest first."""
         ...
 
+    def facts(
+        self, table: str, *, terminal: str | None = None, from_ms: int = 0, to_ms: int | None = None, limit: int = 1000
+    ) -> list[Row]:
+        """Rows of one of `tables.READABLE`, newest first, with `terminal` where they have a terminal_id."""
+        ...
+
+    def views(self) -> dict[str, list[tuple[str, str]]]:
+        """The views for other programs: name without schema or prefix -> columns with their types."""
+        ...
+
+    def view(self, name: str, *, terminal: str | None = None, limit: int = 1000) -> list[Row]:
+        """Rows of one of the views, as other programs see them.
+
+        Raises:
+            StoreError: there is no view of that name.
+        """
+        ...
+
+    def registry_put(self, kind: str, rows: Sequence[Row], now_ms: int) -> list[str]:
+        """Write rows of a registry, each as a version from its `valid_from_ms` on, in one transaction.
+
+        Args:
+            kind: one of `registry.KINDS`.
+            rows: field -> value, as `registry.checked` gives them.
+            now_ms: time of the import, milliseconds since 1970.
+
+        Returns:
+            For each row what it was: "new", "changed" or "unchanged".
+
+        Raises:
+            StoreUnavailable: nothing was written.
+        """
+        ...
+
+    def registry_rows(
+        self, kind: str, *, key: Sequence[object] = (), at_ms: int | None = None, limit: int = 1000
+    ) -> list[Row]:
+        """Versions of rows of a registry, by key and beginning.
+
+        Args:
+            kind: one of `registry.KINDS`.
+            key: values of its key, from the left; empty for all.
+            at_ms: only those in force at this time; None for every version.
+            limit: rows.
+        """
+        ...
+
     def quarantine(
         self, *, terminal: str | None = None, held_only: bool = True, after_id: int = 0, limit: int = 1000
     ) -> list[Row]:
@@ -135,6 +201,22 @@ class Store(Protocol):
 
     def info(self) -> Mapping[str, object]:
         """Back end, schema version, rows per table, bytes on disk, first and last times, cursors."""
+        ...
+
+    def prepare(self, now_ms: int) -> int:
+        """Make room for the days to come (partitions ahead of time); how many were made."""
+        ...
+
+    def roll_up(self, now_ms: int, *, hours_max: int = 48) -> int:
+        """Make the hourly figures of what has changed anew, oldest first, in any number of calls.
+
+        Args:
+            now_ms: the present; the hour under way is made anew at most every few minutes.
+            hours_max: most hours in this call.
+
+        Returns:
+            How many hours were made; 0 when nothing is left to do, or the server does it by itself.
+        """
         ...
 
     def retain(self, before_ms: int, *, rows_max: int = 20_000) -> int:

@@ -1,0 +1,65 @@
+"""The tables of facts: name, row, natural key, time, and what a repeated key means; one place for every back end."""
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from jtgate.storage.model import (
+    POSITION_COLUMNS,
+    AlarmEventRow,
+    BindingRow,
+    CardEventRow,
+    EpisodeRow,
+    EvidenceFileRow,
+    FaceEventRow,
+    MessageRow,
+    QuarantineRow,
+    TripRow,
+)
+
+#: "keep": the first row of a key stands. "newer": a row replaces one whose `updated_ms` is not later.
+Repeats = Literal["keep", "newer"]
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """One table of facts.
+
+    Args:
+        name: of the table, and of the field of StoreBatch that fills it.
+        columns: of its rows, in the order of their tuples.
+        key: natural key; writing a row again leaves one.
+        time: the column its rows are found by.
+        repeats: what becomes of a row whose key is there already.
+    """
+
+    name: str
+    columns: tuple[str, ...]
+    key: tuple[str, ...]
+    time: str
+    repeats: Repeats = "keep"
+
+
+POSITIONS: Final = Table("positions", POSITION_COLUMNS, POSITION_COLUMNS[:3], "device_time_ms")
+ALARM_EVENTS: Final = Table(
+    "alarm_events",
+    AlarmEventRow._fields,
+    ("terminal_id", "alarm_time_ms", "source", "fingerprint"),
+    "alarm_time_ms",
+)
+CARD_EVENTS: Final = Table("card_events", CardEventRow._fields, CardEventRow._fields[:3], "device_time_ms")
+MESSAGES: Final = Table("messages", MessageRow._fields, MessageRow._fields[:5], "received_ms")
+QUARANTINE: Final = Table("quarantine", QuarantineRow._fields, QuarantineRow._fields[:2], "received_us")
+FACE_EVENTS: Final = Table("face_events", FaceEventRow._fields, FaceEventRow._fields[:3], "event_time_ms", "newer")
+EPISODES: Final = Table("episodes", EpisodeRow._fields, EpisodeRow._fields[:4], "started_ms", "newer")
+EVIDENCE_FILES: Final = Table(
+    "evidence_files", EvidenceFileRow._fields, EvidenceFileRow._fields[:3], "announced_ms", "newer"
+)
+BINDINGS: Final = Table("bindings", BindingRow._fields, BindingRow._fields[:5], "started_ms", "newer")
+TRIPS: Final = Table("trips", TripRow._fields, TripRow._fields[:2], "started_ms", "newer")
+
+#: Written row by row; positions have a way of their own, messages a window in which a repetition is recognised.
+FACTS: Final = (ALARM_EVENTS, CARD_EVENTS, QUARANTINE, FACE_EVENTS, EPISODES, EVIDENCE_FILES, BINDINGS, TRIPS)
+#: Tables whose rows are asked for by natural key (`Store.stored`).
+BY_KEY: Final = {table.name: table for table in (POSITIONS, ALARM_EVENTS, CARD_EVENTS, MESSAGES, QUARANTINE)}
+#: Tables read with `Store.facts`.
+READABLE: Final = {table.name: table for table in (FACE_EVENTS, EPISODES, EVIDENCE_FILES, BINDINGS, TRIPS)}

@@ -18,6 +18,8 @@
  *     --ledger FILE     write (uint32 terminal, uint32 serial) for every report answered with result 0; a terminal
  *                       then stops before its serial wraps, so that (terminal, serial) names one report
  *
+ * SIGTERM ends the seconds early: it waits for the last answers and reports as always.
+ *
  * Each frame is one write on a TCP_NODELAY socket, so it travels in a segment of its own. Without --reconnect the
  * load ends when its last connection is gone: exit code 3, and the report says "server_lost".
  */
@@ -93,6 +95,13 @@ static uint64_t clock_ns(void)
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
     return (uint64_t)t.tv_sec * 1000000000ULL + (uint64_t)t.tv_nsec;
+}
+
+static volatile sig_atomic_t told_to_end;
+
+static void on_sigterm(int number)
+{
+    told_to_end = number;
 }
 
 static void die(const char *what)
@@ -481,7 +490,7 @@ static double run(void)
         start_tick();
     for (int i = 0; i < options.connections; i++)
         refill(&connections[i]);
-    while (now_ns < end && !server_lost()) {
+    while (now_ns < end && !told_to_end && !server_lost()) {
         turn();
         if (options.rate > 0)
             send_due(start);
@@ -491,6 +500,8 @@ static double run(void)
             sent = answered = 0;
         }
     }
+    if (told_to_end)
+        drain_end = now_ns + (uint64_t)(options.drain * 1e9);
     sending = measuring = 0;
     double measured_s = (double)(now_ns - measure_from) / 1e9;
     uint64_t answered_in_time = answered, sent_in_time = sent;
@@ -556,6 +567,7 @@ int main(int argc, char **argv)
 {
     parse(argc, argv);
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGTERM, on_sigterm);
     struct rlimit files;
     getrlimit(RLIMIT_NOFILE, &files);
     files.rlim_cur = files.rlim_max;

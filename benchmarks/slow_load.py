@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import json
+import signal
 import struct
 import time
 from dataclasses import dataclass, field
@@ -21,6 +22,28 @@ MANAGEMENT_SERIAL = 65_000
 BEGIN_MS = now_ms() // 1000 * 1000 - 30 * 86_400_000
 RETRY_S = 0.2
 RATE_MAX = 1500.0
+
+
+@dataclass
+class Times:
+    """When sending ends, and then the waiting for the last answers; moments of time.monotonic."""
+
+    end: float
+    drain_s: float
+
+    @property
+    def sending(self) -> bool:
+        """Whether new reports are sent."""
+        return time.monotonic() < self.end
+
+    @property
+    def draining(self) -> bool:
+        """Whether answers are still awaited."""
+        return time.monotonic() < self.end + self.drain_s
+
+    def end_now(self) -> None:
+        """Send nothing more."""
+        self.end = min(self.end, time.monotonic())
 
 
 @dataclass
@@ -57,28 +80,23 @@ class Terminal:
         self._tally.sent += 1
         return self.waiting[serial]
 
-    async def run(self, every_s: float, end: float, drain_end: float) -> None:
-        """Live until `end`, then wait for the last answers."""
-        while time.monotonic() < end or (self.waiting and time.monotonic() < drain_end):
+    async def run(self, every_s: float, times: Times) -> None:
+        """Live until the end, then wait for the last answers."""
+        while times.sending or (self.waiting and times.draining):
             try:
                 reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
             except OSError:
                 await asyncio.sleep(RETRY_S)
                 continue
             try:
-                await self._live(reader, writer, every_s, end, drain_end)
+                await self._live(reader, writer, every_s, times)
             except (OSError, EOFError):
                 await asyncio.sleep(RETRY_S)
             finally:
                 writer.close()
 
     async def _live(
-        self,
-        reader: asyncio.StreamReader,
-        writer: asyncio.StreamWriter,
-        every_s: float,
-        end: float,
-        drain_end: float,
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, every_s: float, times: Times
     ) -> None:
         frames = FrameReader()
         if not self._code:
@@ -95,8 +113,8 @@ class Terminal:
             self._tally.resent += 1
             writer.write(frame)
         due = time.monotonic()
-        while time.monotonic() < end or (self.waiting and time.monotonic() < drain_end):
-            if time.monotonic() < end and time.monotonic() >= due and len(self.waiting) < self._window:
+        while times.sending or (self.waiting and times.draining):
+            if times.sending and time.monotonic() >= due and len(self.waiting) < self._window:
                 writer.write(self._report())
                 due += every_s
             try:
@@ -130,11 +148,12 @@ class Terminal:
                 self._tally.ledger.append(struct.pack("=II", self.index, serial))
 
 
-async def drive(terminals: list[Terminal], every_s: float, end: float, drain_end: float) -> None:
-    """Run all terminals to the end."""
+async def drive(terminals: list[Terminal], every_s: float, times: Times) -> None:
+    """Run all terminals to the end, which SIGTERM brings early."""
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, times.end_now)
     async with asyncio.TaskGroup() as group:
         for terminal in terminals:
-            group.create_task(terminal.run(every_s, end, drain_end), name=f"terminal {terminal.index}")
+            group.create_task(terminal.run(every_s, times), name=f"terminal {terminal.index}")
 
 
 def main() -> None:
@@ -148,10 +167,10 @@ def main() -> None:
     parser.add_argument("--reconnect", action="store_true")
     asked = parser.parse_args()
     tally = Tally()
-    end = time.monotonic() + asked.seconds
+    times = Times(time.monotonic() + asked.seconds, asked.drain)
     every_s = asked.connections / min(asked.rate, RATE_MAX)
     terminals = [Terminal(index, asked.port, asked.window, tally) for index in range(asked.connections)]
-    asyncio.run(drive(terminals, every_s, end, end + asked.drain))
+    asyncio.run(drive(terminals, every_s, times))
     asked.ledger.write_bytes(b"".join(tally.ledger))
     unanswered = sum(len(terminal.waiting) for terminal in terminals)
     report = {"total_sent": tally.sent, "total_answered": tally.answered, "resent": tally.resent}

@@ -5,17 +5,19 @@ import os
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import apsw
+import psycopg
 
 from jtgate.pipeline import CONSUMER
 from jtgate.storage import open_spool_reader, open_store
@@ -76,11 +78,13 @@ def free_port() -> int:
         return port
 
 
-def start(command: Sequence[str], *, core: int | None = None, **options: Any) -> subprocess.Popen[str]:
-    """Start a program, on one core if that is asked for."""
+def start(
+    command: Sequence[str], *, core: int | None = None, variables: Mapping[str, str] | None = None, **options: Any
+) -> subprocess.Popen[str]:
+    """Start a program, on one core if that is asked for, with variables beside those of this process."""
     if core is not None:
         command = ["taskset", "-c", str(core), *command]
-    environment = os.environ | {"PYTHONUNBUFFERED": "1", "PYTHONPATH": str(ROOT)}
+    environment = os.environ | {"PYTHONUNBUFFERED": "1", "PYTHONPATH": str(ROOT), **(variables or {})}
     return subprocess.Popen(command, text=True, cwd=ROOT, env=environment, **options)
 
 
@@ -105,6 +109,7 @@ class Server:
         settings: settings beside data, port and http.
         gateway_only: start `python -m jtgate.gateway`, without pipeline, API and supervisor.
         core: the core it is tied to, None for all of them.
+        store: URL of the store; it may hold a password, so it goes by the environment.
     """
 
     def __init__(
@@ -114,8 +119,10 @@ class Server:
         *,
         gateway_only: bool = False,
         core: int | None = None,
+        store: str = "",
     ) -> None:
         self.data = data
+        self._store = store
         self.port = free_port()
         self.log = data / "server.log"
         self._settings = {"policy": "open", **(settings or {})}
@@ -138,7 +145,12 @@ class Server:
         before = self.pid("gateway")
         with self.log.open("a", encoding="utf-8") as log:
             self._process = start(
-                self._command(), core=self._core, stdin=subprocess.PIPE, stdout=log, stderr=subprocess.STDOUT
+                self._command(),
+                core=self._core,
+                variables={"JTGATE_STORE": self._store} if self._store else {},
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=subprocess.STDOUT,
             )
         deadline = time.monotonic() + READY_S
         while (pid := self.pid("gateway")) is None or pid == before:
@@ -228,13 +240,52 @@ def load(port: int, *flags: object, core: int | None = None, timeout_s: float = 
     return report
 
 
-def wait_until_stored(data: Path, limit_s: float) -> None:
+@contextmanager
+def postgres(
+    *, core: int | None = None, settings: Mapping[str, str] | None = None, base: Path | None = None
+) -> Iterator[str]:
+    """A private PostgreSQL that survives a power cut; its URL.
+
+    Args:
+        core: the core it is tied to, None for all of them.
+        settings: of postgresql.conf.
+        base: folder of its data, on a real disk.
+
+    Raises:
+        BenchmarkError: there is none on this machine.
+    """
+    sys.path.insert(0, str(ROOT / "tests" / "servers"))
+    from postgres_server import PostgresMissing, PostgresServer, programs  # noqa: PLC0415  tests have it already
+
+    try:
+        folder = programs()
+    except PostgresMissing as missing:
+        raise BenchmarkError(str(missing)) from missing
+    with PostgresServer(folder, durable=True, settings=settings, base=base) as server:
+        if core is not None and server.pid is not None:
+            for pid in [server.pid, *children_of(server.pid)]:  # backends to come inherit it
+                with suppress(ProcessLookupError):
+                    os.sched_setaffinity(pid, {core})
+        yield server.url
+
+
+def children_of(pid: int) -> list[int]:
+    """Processes that a process has started."""
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split()]
+
+
+def wait_until_stored(data: Path, limit_s: float, url: str = "") -> None:
     """Wait until the pipeline has stored all that the spool holds.
+
+    Args:
+        data: data folder of the server.
+        limit_s: how long.
+        url: of the store; empty for the one in the data folder.
 
     Raises:
         BenchmarkError: it did not within `limit_s` seconds.
     """
-    reader, store = open_spool_reader(data), open_store("", data)
+    reader, store = open_spool_reader(data), open_store(url, data)
     deadline = time.monotonic() + limit_s
     try:
         while (stored := store.cursor(CONSUMER)) < (spooled := reader.last_seq()):
@@ -274,29 +325,64 @@ def read_ledger(path: Path) -> dict[int, bytearray]:
     return flags
 
 
-def judge(ledger: Path, store: Path) -> Verdict:
+@contextmanager
+def rows_of_sqlite(path: Path) -> Iterator[tuple[dict[int, str], Iterator[tuple[int, int]]]]:
+    """Terminals by their id, and (terminal id, serial) of every position."""
+    connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
+    try:
+        terminals = dict(connection.execute("SELECT id, terminal FROM terminals"))
+        yield terminals, iter(connection.execute("SELECT terminal_id, serial FROM positions"))
+    finally:
+        connection.close()
+
+
+@contextmanager
+def rows_of_postgres(url: str) -> Iterator[tuple[dict[int, str], Iterator[tuple[int, int]]]]:
+    """The same out of PostgreSQL."""
+    with psycopg.connect(url, options="-c search_path=jtgate") as connection:
+        terminals = {
+            int(number): str(name) for number, name in connection.execute("SELECT id, terminal FROM terminals")
+        }
+        with connection.cursor().copy(
+            "COPY (SELECT terminal_id, serial FROM positions_all) TO STDOUT (FORMAT BINARY)"
+        ) as copy:
+            yield terminals, _copied_pairs(copy)
+
+
+def _copied_pairs(copy: psycopg.Copy) -> Iterator[tuple[int, int]]:
+    """Two integers a row of a binary COPY: a head of 19 bytes, then 18 bytes a row, then -1."""
+    pair = struct.Struct(">hiiii")
+    waiting = b""
+    head = 19
+    for data in copy:
+        waiting += bytes(data)
+        if head and len(waiting) >= head:
+            waiting, head = waiting[head:], 0
+        whole = 0 if head else len(waiting) - len(waiting) % pair.size
+        for _, _, terminal_id, _, serial in pair.iter_unpack(waiting[:whole]):
+            yield terminal_id, serial
+        waiting = waiting[whole:]
+
+
+def judge(ledger: Path, store: Path | str) -> Verdict:
     """Hold a ledger against a store.
 
     Args:
         ledger: file of load.c.
-        store: the SQLite file of the store.
+        store: the SQLite file of the store, or the URL of a PostgreSQL.
     """
     acknowledged = read_ledger(ledger)
     found: dict[int, bytearray] = {}
     stored = repeated = 0
-    connection = apsw.Connection(str(store), flags=apsw.SQLITE_OPEN_READONLY)
-    try:
-        terminals = {
-            number: int(phone) - PHONE_BASE
-            for number, phone in connection.execute("SELECT id, terminal FROM terminals")
-        }
-        for number, serial in connection.execute("SELECT terminal_id, serial FROM positions"):
-            flags = found.setdefault(terminals[number], bytearray(SERIALS))
+    with rows_of_sqlite(store) if isinstance(store, Path) else rows_of_postgres(store) as (terminals, rows):
+        for number, serial in rows:
+            flags = found.get(number)
+            if flags is None:
+                flags = found[number] = bytearray(SERIALS)
             stored += 1
             repeated += flags[serial]
             flags[serial] = 1
-    finally:
-        connection.close()
+    found = {int(terminals[number]) - PHONE_BASE: flags for number, flags in found.items()}
     nothing = bytes(SERIALS)
     missing: list[tuple[int, int]] = []
     for terminal, flags in acknowledged.items():

@@ -15,7 +15,7 @@ import json
 import os
 import re
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -73,19 +73,32 @@ class Settings:
     rsa_key: Path | None = None  # private key of the platform; None: one of its own under the data folder
     spool_bytes_max: int = 8 << 30
     spool_keep_hours: float = 72.0
-    store_keep_days: float = 90.0
+    store_keep_days: float = 190.0  # dynamic data are kept for at least six months (regulation R17)
+    store_writers: int = 1  # connections that write positions to PostgreSQL
     log_format: str = "auto"  # auto | console | json
     log_level: str = "info"
     demo: int = 0  # simulated terminals beside the gateway
 
-    def to_json(self) -> str:
-        """One line of JSON, the form in which child processes get their settings."""
-        values = {entry.name: getattr(self, entry.name) for entry in TABLE}
+    def to_json(self, *, without: Collection[str] = ()) -> str:
+        """One line of JSON, the form in which child processes get their settings.
+
+        Args:
+            without: fields to leave out.
+        """
+        values = {entry.name: getattr(self, entry.name) for entry in TABLE if entry.name not in without}
         return json.dumps({name: str(v) if isinstance(v, Path) else v for name, v in values.items()})
 
+    def secrets(self) -> dict[str, str]:
+        """Variables of the settings that may hold a password: a command line can be read by every user."""
+        return {entry.variable: str(getattr(self, entry.name)) for entry in TABLE if entry.name in SECRET}
+
     @classmethod
-    def from_json(cls, text: str) -> "Settings":
+    def from_json(cls, text: str, *, env: Mapping[str, str] | None = None) -> "Settings":
         """Read what `to_json` wrote.
+
+        Args:
+            text: the JSON.
+            env: where fields of SECRET stand that it leaves out.
 
         Raises:
             SettingsError: not JSON, an unknown key or a bad value.
@@ -96,6 +109,9 @@ class Settings:
             raise SettingsFileError(f"--settings is not JSON: {error}", "pass what Settings.to_json() wrote") from error
         if not isinstance(values, dict):
             raise SettingsFileError("--settings is not a JSON object", "pass what Settings.to_json() wrote")
+        for entry in TABLE:
+            if entry.name in SECRET and entry.name not in values and (env or {}).get(entry.variable):
+                values[entry.name] = (env or {})[entry.variable]
         return cls(**_parsed(values, lambda name: f"--settings: {name}"))  # type: ignore[arg-type]
 
     @property
@@ -229,8 +245,10 @@ TABLE: Final = (
         "store",
         URL,
         _KEEP,
-        "Store: empty for SQLite under the data folder, or sqlite:///PATH; postgresql://… is not in this release.",
+        "Store: empty for SQLite under the data folder, sqlite:///PATH, postgresql://USER@HOST/DATABASE, or "
+        "timescaledb://… where the server must have TimescaleDB. Put passwords into the variable or ~/.pgpass.",
     ),
+    Setting("store_writers", INTEGER, _KEEP, "Connections that write positions to PostgreSQL at the same time.", 1, 8),
     Setting("redis", URL, _KEEP, "Redis for several gateways (redis://…); not in this release."),
     Setting("mqtt", URL, _LISTEN, "MQTT broker with terminals behind it (mqtt://…); not in this release."),
     Setting(
@@ -300,7 +318,10 @@ TABLE: Final = (
     Setting("demo", INTEGER, _DEMO, "Simulated terminals that drive beside the gateway.", 0, 100_000),
 )
 
-_SERVERS: Final = ("postgresql", "postgres", "timescaledb")
+#: May hold a password.
+SECRET: Final = ("store", "redis", "mqtt")
+
+_STORES: Final = ("sqlite", "postgresql", "postgres", "timescaledb")
 
 _BY_NAME: Final = {entry.name: entry for entry in TABLE}
 
@@ -357,7 +378,7 @@ def check_release(settings: Settings) -> None:
     """Refuse combinations that cannot work, before anything is started.
 
     Raises:
-        NotInThisRelease: Redis, MQTT, PostgreSQL or more than one gateway.
+        NotInThisRelease: Redis, MQTT or more than one gateway.
         BadValue: a certificate without its key, or the reverse, or one of them cannot be read.
     """
     if settings.workers > 1:
@@ -375,13 +396,11 @@ def check_release(settings: Settings) -> None:
             "--mqtt: MQTT is not in this release", "leave --mqtt out; terminals connect by TCP, UDP or TLS"
         )
     scheme = settings.store.partition(":")[0]  # the rest may hold a password
-    if scheme in _SERVERS:
-        raise NotInThisRelease(
-            f"--store {scheme}://…: a database server is not in this release",
-            "leave --store out; the store is SQLite under --data",
+    if scheme and (scheme not in _STORES or "://" not in settings.store):
+        raise BadValue(
+            f"--store: no store answers to {scheme}",
+            "leave --store out, name a file (sqlite:///PATH) or a server (postgresql://USER@HOST/DATABASE)",
         )
-    if scheme and not settings.store.startswith("sqlite:///"):
-        raise BadValue(f"--store: no store answers to {scheme}", "leave --store out, or name a file: sqlite:///PATH")
     if (settings.tls_cert is None) != (settings.tls_key is None):
         missing = "--tls-key" if settings.tls_key is None else "--tls-cert"
         raise BadValue(f"{missing} is missing", "give --tls-cert and --tls-key together")

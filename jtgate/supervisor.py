@@ -27,7 +27,7 @@ from prometheus_client.multiprocess import mark_process_dead
 
 from jtgate import logs, runfiles
 from jtgate.codecs.timebase import now_ms
-from jtgate.settings import EX_CONFIG, Settings
+from jtgate.settings import EX_CONFIG, SECRET, Settings
 
 _METRICS_VARIABLE: Final = "PROMETHEUS_MULTIPROC_DIR"
 #: Bytes of a child's last output that are kept for the report of a configuration error.
@@ -251,6 +251,7 @@ class Supervisor:
             _log.warning("supervisor.metrics_off", child=spec.name, error=str(error))
         if logs.wants_colour():
             environment["FORCE_COLOR"] = "1"
+        environment |= self._settings.secrets()
         shared = (self._lock_fd,) if spec.writes and self._lock_fd is not None else ()
         return await asyncio.create_subprocess_exec(
             *spec.command(self._settings),
@@ -388,7 +389,7 @@ def child_specs(settings: Settings) -> list[ChildSpec]:
     """The children of `jtgate serve`, in the order of their start."""
 
     def module(name: str) -> Callable[[Settings], list[str]]:
-        return lambda now: [sys.executable, "-m", f"jtgate.{name}", "--settings", now.to_json()]
+        return lambda now: [sys.executable, "-m", f"jtgate.{name}", "--settings", now.to_json(without=SECRET)]
 
     specs = [
         ChildSpec(runfiles.GATEWAY, module("gateway"), announces=True, writes=True, stop_s=10.0),

@@ -85,7 +85,7 @@ def _address(listener: socket.socket) -> str:
 def main(settings_json: str) -> None:
     """Listen, then serve; exit code 78 when the address cannot be had."""
     try:
-        settings = Settings.from_json(settings_json)
+        settings = Settings.from_json(settings_json, env=os.environ)
     except SettingsError as error:
         _refuse(f"{error.message}\n{error.advice}")
     logs.configure(settings, process="api")

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, Final
+from urllib.parse import urlsplit
 
 import click
 from rich.cells import cell_len
@@ -29,8 +30,9 @@ from jtgate.codecs.timebase import iso_ms, now_ms
 from jtgate.settings import Settings, SettingsError
 from jtgate.storage import open_directory, open_spool_reader, open_store
 from jtgate.storage.directory import Directory, DirectoryError
+from jtgate.storage.open import store_file
 from jtgate.storage.spool import SpoolError, SpoolReader
-from jtgate.storage.store import Store, StoreError, StoreTooNew
+from jtgate.storage.store import Store, StoreError, StoreTooNew, StoreUnavailable, StoreUrlError
 
 EX_FAULTS: Final = 1
 EX_CONFIG: Final = settings.EX_CONFIG
@@ -202,11 +204,45 @@ def storage_errors(data: Path) -> Iterator[None]:
         raise Failure(f"{data}: {error}", advice, EX_UNAVAILABLE) from error
 
 
+def store_name(url: str) -> str:
+    """A store on a server as people may see it: without user, password and options."""
+    try:
+        parts = urlsplit(url)
+        port = f":{parts.port}" if parts.port else ""
+        return f"{parts.scheme}://{parts.hostname or ''}{port}{parts.path}"
+    except ValueError:
+        return f"{url.partition('://')[0]}://…"
+
+
+@contextmanager
+def _server_errors(config: Settings) -> Iterator[None]:
+    """Errors of a store on a server as failures that say what to do."""
+    name = store_name(config.store)
+    try:
+        yield
+    except StoreTooNew as error:
+        raise Failure(f"{name}: {error}", "use the newer jtgate that wrote this store", EX_CONFIG) from error
+    except StoreUrlError as error:
+        raise Failure(str(error), "correct --store, JTGATE_STORE or the settings file", EX_CONFIG) from error
+    except StoreUnavailable as error:
+        if "nothing has migrated it" in str(error):
+            raise Failure(f"{name}: {error}", "make its tables: jtgate store migrate", EX_UNAVAILABLE) from error
+        advice = (
+            "see that the server runs and lets this user in (psql with the same address tells more); "
+            "frames wait in the spool meanwhile"
+        )
+        raise Failure(f"the store {name} does not answer: {error}", advice, EX_UNAVAILABLE) from error
+    except StoreError as error:
+        raise Failure(f"{name}: {error}", f"look with: jtgate doctor --data {config.data}", EX_UNAVAILABLE) from error
+
+
 @contextmanager
 def store_of(config: Settings) -> Iterator[Store]:
-    """The store of the data folder."""
-    need_folder(config.data)
-    with storage_errors(config.data):
+    """The store of the data folder, or that on a server, which needs no folder."""
+    if not config.store:
+        need_folder(config.data)
+    is_file = store_file(config.store, config.data) is not None
+    with storage_errors(config.data) if is_file else _server_errors(config):
         store = open_store(config.store, config.data)
         try:
             yield store
@@ -319,9 +355,9 @@ def _print_trimmed(table: Table, target: Console) -> None:
         click.echo(line.rstrip())
 
 
-def print_json(value: object) -> None:
-    """One line of JSON."""
-    click.echo(json.dumps(value, ensure_ascii=False, default=_as_json))
+def print_json(value: object, *, err: bool = False) -> None:
+    """One line of JSON, on standard error when standard output holds something else."""
+    click.echo(json.dumps(value, ensure_ascii=False, default=_as_json), err=err)
 
 
 def _as_json(value: object) -> object:

@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import gc
+import os
 import signal
 import sys
 
@@ -39,7 +40,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Entry of the process; returns its exit code."""
     parser = argparse.ArgumentParser(prog="python -m jtgate.gateway", description=__doc__)
     parser.add_argument("--settings", required=True, help="settings as JSON")
-    settings = Settings.from_json(parser.parse_args(arguments).settings)
+    settings = Settings.from_json(parser.parse_args(arguments).settings, env=os.environ)
     logs.configure(settings, process="gateway")
     sys.setswitchinterval(SWITCH_INTERVAL_S)
     try:

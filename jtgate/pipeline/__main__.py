@@ -2,6 +2,7 @@
 
 import argparse
 import gc
+import os
 import signal
 import sys
 import threading
@@ -9,7 +10,9 @@ from contextlib import ExitStack
 
 from jtgate import logs
 from jtgate.parent import watch_parent
-from jtgate.pipeline.worker import Backoff, Limits, Worker
+from jtgate.pipeline.backoff import Backoff
+from jtgate.pipeline.upkeep import UpkeepLimits
+from jtgate.pipeline.worker import Limits, Worker
 from jtgate.profiles import ProfilesError
 from jtgate.profiles import load as load_profiles
 from jtgate.settings import EX_CONFIG, Settings, SettingsError
@@ -39,7 +42,7 @@ def work(settings: Settings, stop: threading.Event) -> None:
             reader,
             open_spool_progress(settings.data),
             parts_bytes_max=settings.parts_bytes_max,
-            limits=Limits(keep_days=settings.store_keep_days),
+            limits=Limits(upkeep=UpkeepLimits(keep_days=settings.store_keep_days)),
             stop=stop,
             assignments=load_profiles(settings.profiles).assignments,
             opener=PlatformKey(settings.data, settings.rsa_key).open,
@@ -53,7 +56,7 @@ def _open_store(settings: Settings, stop: threading.Event) -> Store | None:
     backoff = Backoff(limits.backoff_first_s, limits.backoff_max_s)
     while not stop.is_set():
         try:
-            store = open_store(settings.store, settings.data)
+            store = open_store(settings.store, settings.data, writers=settings.store_writers)
         except StoreUnavailable as error:
             _report(error, backoff)
             stop.wait(backoff.next_s())
@@ -84,7 +87,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m jtgate.pipeline", description=__doc__)
     parser.add_argument("--settings", required=True, help="settings as JSON")
     try:
-        settings = Settings.from_json(parser.parse_args(arguments).settings)
+        settings = Settings.from_json(parser.parse_args(arguments).settings, env=os.environ)
     except SettingsError as error:
         print(f"{error.message}; {error.advice}", file=sys.stderr)  # noqa: T201
         return EX_CONFIG

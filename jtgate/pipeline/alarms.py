@@ -6,8 +6,9 @@ move the state, so working through the same frames again finds no edge twice.
 """
 
 import json
+from array import array
 from collections import Counter
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import reduce
 from operator import or_
 from typing import Any, Final
@@ -24,6 +25,7 @@ from jtgate.codecs.wire import Run, Scope
 from jtgate.storage.model import POSITION_COLUMNS, AlarmEventRow
 
 fingerprint = load("columns").fingerprint
+FLAG_VALUES: Final = load("column_rows").FLAG_VALUES
 
 log = logs.get_logger("pipeline")
 
@@ -57,8 +59,6 @@ ALARM_ITEMS: Final = {
     for item_id, forms in ITEMS.items()
     if any(spec.name == "alarm_number" for form in forms for spec in form.cls.SPECS)
 }
-#: Beginnings of all such ids as they stand in the text of a position, to pass over the others quickly; a test compares.
-MARKS: Final = ('"0x6', '"0x7')
 #: 标志状态 of an alarm item; anything else is an alarm without duration as well.
 _PHASES: Final = {1: START, 2: END}
 _SOUTH: Final = 1 << 2
@@ -69,42 +69,35 @@ Flags = tuple[int, int, int]  # device_time_ms, alarm flags, video alarm flags
 
 
 def items(
-    rows: Sequence[Row],
-    profiles: Mapping[int, Profile],
-    events: Counter[str],
-    deviations: Counter[str] | None = None,
-    judged: Container[int] = (),
+    row: Row, profiles: Mapping[int, Profile], events: Counter[str], deviations: Counter[str] | None = None
 ) -> Iterator[AlarmEventRow]:
-    """Alarm events of the alarm items in these rows, back-filled ones included: they are facts.
+    """Alarm events of the alarm items in a row, a back-filled one included: they are facts.
 
     Args:
-        rows: positions.
+        row: a position.
         profiles: terminal id -> profile, of those that do not have the default.
         events: counts items that have no form we know; the position keeps their bytes.
-        deviations: counts what is tolerated in the items.
-        judged: numbers of the rows whose deviations are counted already.
+        deviations: counts what is tolerated in the items; None when that was done.
     """
-    for number, row in enumerate(rows):
-        extra = row[_EXTRA]
-        if extra is None or (MARKS[0] not in extra and MARKS[1] not in extra):
+    if row[_EXTRA] is None:
+        return
+    profile = profiles.get(row[_TERMINAL], AUTO)
+    for item in json.loads(row[_EXTRA]):
+        if item["id"] not in ALARM_ITEMS:
             continue
-        profile = profiles.get(row[_TERMINAL], AUTO)
-        for item in json.loads(extra):
-            if item["id"] not in ALARM_ITEMS:
-                continue
-            raw = bytes.fromhex(item["raw"])
-            run = Run(Edition.V2013, profile=profile)
-            try:
-                alarm = LocationItem.read(ALARM_ITEMS[item["id"]], raw, 0, Scope(run, {})).value
-                if deviations is not None and number not in judged:
-                    deviations.update(run.deviations)
-                if hasattr(alarm, "alarm_number"):
-                    yield _item_event(row, item["id"], raw, alarm, profile)
-                else:
-                    events["alarm_item_undecoded"] += 1
-            except Exception as error:  # noqa: BLE001  a bug of ours; the position keeps the item's bytes
-                events["alarm_item_failed"] += 1
-                log.error("pipeline.alarm_item_failed", item=item["id"], error=type(error).__name__)  # noqa: TRY400
+        raw = bytes.fromhex(item["raw"])
+        run = Run(Edition.V2013, profile=profile)
+        try:
+            alarm = LocationItem.read(ALARM_ITEMS[item["id"]], raw, 0, Scope(run, {})).value
+            if deviations is not None:
+                deviations.update(run.deviations)
+            if hasattr(alarm, "alarm_number"):
+                yield _item_event(row, item["id"], raw, alarm, profile)
+            else:
+                events["alarm_item_undecoded"] += 1
+        except Exception as error:  # noqa: BLE001  a bug of ours; the position keeps the item's bytes
+            events["alarm_item_failed"] += 1
+            log.error("pipeline.alarm_item_failed", item=item["id"], error=type(error).__name__)  # noqa: TRY400
 
 
 def _item_event(row: Row, item_id: str, raw: bytes, alarm: Any, profile: Profile) -> AlarmEventRow:
@@ -162,25 +155,43 @@ class FlagEdges:
     """
 
     def __init__(self, known: Mapping[int, Flags]) -> None:
-        self._last = {terminal_id: flags for terminal_id, flags in known.items() if flags[0]}
+        told = {terminal_id: flags for terminal_id, flags in known.items() if flags[0]}
+        self._slots = {terminal_id: slot for slot, terminal_id in enumerate(told)}
+        self._state = array("q", [value for flags in told.values() for value in flags])
+
+    def scan_columns(self, columns: Any) -> Iterator[AlarmEventRow]:
+        """Edges that the rows of a LocationColumns bring, in their order; nothing is done here for a row without."""
+        self._make_room(len(columns))
+        for number, *flags in columns.flag_changes(self._slots, self._state):
+            yield from _changes(columns.row(number), *flags)
 
     def scan(self, rows: Sequence[Row]) -> Iterator[AlarmEventRow]:
         """Edges that these rows bring, in their order."""
-        last = self._last
+        self._make_room(len(rows))
+        last = self._state
         for row in rows:
             if row[_BACKFILL] or row[_TIME_STATE] != TIME_GOOD:
                 continue
+            at = FLAG_VALUES * self._slots.setdefault(row[_TERMINAL], len(self._slots))
+            before_ms, alarm_before, video_before = last[at : at + FLAG_VALUES]
             time_ms, alarm, video = row[_TIME], row[_ALARM], row[_VIDEO] or 0
-            before = last.get(row[_TERMINAL], (0, 0, 0))
-            if time_ms < before[0]:
+            if time_ms < before_ms:
                 continue
-            if time_ms == before[0]:
-                alarm, video = alarm | before[1], video | before[2]
-            last[row[_TERMINAL]] = (time_ms, alarm, video)
-            if alarm != before[1]:
-                yield from _edges(row, SOURCE_FLAG, before[1], alarm)
-            if video != before[2]:
-                yield from _edges(row, SOURCE_VIDEO, before[2], video)
+            if time_ms == before_ms:
+                alarm, video = alarm | alarm_before, video | video_before
+            last[at : at + FLAG_VALUES] = array("q", (time_ms, alarm, video))
+            yield from _changes(row, alarm_before, alarm, video_before, video)
+
+    def _make_room(self, rows: int) -> None:
+        """Each of so many rows may bring a new terminal."""
+        missing = FLAG_VALUES * (len(self._slots) + rows) - len(self._state)
+        if missing > 0:
+            self._state.frombytes(bytes(self._state.itemsize * (missing + len(self._state))))
+
+
+def _changes(row: Row, alarm_before: int, alarm: int, video_before: int, video: int) -> Iterator[AlarmEventRow]:
+    yield from _edges(row, SOURCE_FLAG, alarm_before, alarm)
+    yield from _edges(row, SOURCE_VIDEO, video_before, video)
 
 
 def _edges(row: Row, source: str, before: int, now: int) -> Iterator[AlarmEventRow]:

@@ -14,7 +14,7 @@ DEVIATIONS = Counter(
     "jtgate_pipeline_deviations_total", "Tolerated deviations of terminals in everything they sent", ["name"]
 )
 SPOOL_DAMAGED = Counter("jtgate_pipeline_spool_damaged_total", "Segments of the spool left at a fault by the reader")
-EVENTS = Counter("jtgate_pipeline_events_total", "What happened besides: sub-packages, records, retention", ["event"])
+EVENTS = Counter("jtgate_pipeline_events_total", "What happened besides: sub-packages, records, upkeep", ["event"])
 LAG_GROUPS = Gauge("jtgate_pipeline_lag_groups", "Groups of the spool not yet stored", multiprocess_mode="livemax")
 LAG_SECONDS = Gauge(
     "jtgate_pipeline_lag_seconds",
@@ -31,6 +31,9 @@ BATCH_SECONDS = Histogram(
     buckets=(0.001, 0.005, 0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0),
 )
 STORE_ERRORS = Counter("jtgate_pipeline_store_errors_total", "Times the store refused", ["code"])
+UPKEEP_ERRORS = Counter(
+    "jtgate_pipeline_upkeep_errors_total", "Failures of days ahead, hourly figures and deletion", ["task", "code"]
+)
 
 
 def count(metric: Counter, counts: Mapping[str, int]) -> None:
@@ -42,7 +45,7 @@ def count(metric: Counter, counts: Mapping[str, int]) -> None:
 
 def count_batch(batch: StoreBatch, written: Written) -> None:
     """Count the rows of a batch that was written."""
-    tables = ("positions", "alarm_events", "card_events", "messages", "quarantine", "parts")
-    count(ROWS, {table: len(getattr(batch, table)) for table in tables})
+    tables = ("alarm_events", "card_events", "messages", "quarantine", "parts")
+    count(ROWS, {"positions": batch.position_count} | {table: len(getattr(batch, table)) for table in tables})
     count(ROWS_WRITTEN, {"new": written.new, "repeated": written.repeated})
     count(QUARANTINED, Tally(row.code for row in batch.quarantine))

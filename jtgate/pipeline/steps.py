@@ -6,12 +6,15 @@
                     └ session ────────────────────────────────────────────────────────────────┘
 
 What cannot be decoded, and what makes our own code fail, is quarantined frame by frame; nothing stops here.
+Plain reports of known terminals pass without a line of interpreted code of their own: `groups.split` finds them,
+`LocationColumns.add_many` takes them, and what has to be looked at (alarm items, flags that change) is told by number.
 """
 
 import time
 from collections import Counter
-from collections.abc import Sequence
-from operator import itemgetter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final, TypeVar, cast
 
@@ -32,11 +35,12 @@ from jtgate.pipeline.subpackages import SubPackages
 from jtgate.pipeline.terminals import TerminalIds, terminal_key
 from jtgate.profiles import Assignments
 from jtgate.storage.model import POSITION_COLUMNS, PositionRow, QuarantineRow, StoreBatch, TerminalUpdate
-from jtgate.storage.records import FramesRecord, Record, SessionRecord, unpack
+from jtgate.storage.records import FramesRecord, SessionRecord, unpack
 from jtgate.storage.spool import Group
 from jtgate.storage.store import Store, StoreError, TimedKey
 
 _columns = load("columns")
+_groups = load("groups")
 
 #: A batch ends with the group that reaches either limit.
 BATCH_ROWS_MAX: Final = 20_000
@@ -46,7 +50,8 @@ LAST_SEEN_STEP_MS: Final = 60_000
 #: Terminals remembered for that.
 LAST_SEEN_MAX: Final = 200_000
 
-_WHO_AND_WHEN = itemgetter(POSITION_COLUMNS.index("terminal_id"), POSITION_COLUMNS.index("received_ms"))
+_TERMINAL: Final = POSITION_COLUMNS.index("terminal_id")
+_RECEIVED: Final = POSITION_COLUMNS.index("received_ms")
 
 log = logs.get_logger("pipeline")
 
@@ -54,8 +59,47 @@ log = logs.get_logger("pipeline")
 R = TypeVar("R", bound=tuple[Any, ...])
 
 
+@dataclass(frozen=True)
+class _Records:
+    """A group in work: session records and frames in the order they came.
+
+    Args:
+        group: as it was spooled.
+
+    Raises:
+        ValueError: the group is not what `records` writes.
+    """
+
+    group: Group
+
+    @cached_property
+    def parts(self) -> list[tuple[int, Any] | FramesRecord | SessionRecord]:
+        """Frames that the compiled lane can take as (transport, index), anything else as a record."""
+        found: list[tuple[int, Any] | FramesRecord | SessionRecord] = []
+        for part in _groups.split(self.group.data):
+            if isinstance(part, bytes):
+                found.extend(unpack(part))
+            else:
+                found.append(part)
+        return found
+
+    def frame(self, index: Any, number: int) -> tuple[bytes, int, int]:
+        """Payload, receive time in microseconds and session of a frame."""
+        at, length, received_us, session_id = index[number * _groups.INDEX_VALUES : (number + 1) * _groups.INDEX_VALUES]
+        return self.group.data[at : at + length], received_us, session_id
+
+    def payloads(self) -> Iterator[bytes]:
+        """Of all frames."""
+        for record in unpack(self.group.data):
+            if isinstance(record, FramesRecord):
+                yield from record.payloads
+
+
 class Decoder:
     """Turns groups into batches; what it remembers between them is rebuilt from the store (design D8).
+
+    Two batches may be in use at a time: the columns of one are filled while those of the one before are written.
+    Whoever decodes a third has to be done with the first.
 
     Throw it away when a batch was not written or an exception left it: the store then knows more than it.
 
@@ -84,6 +128,7 @@ class Decoder:
         self._assigned = Assigned(assignments or Assignments(), store)
         self._opener = opener
         self._columns = _columns.LocationColumns(1024)
+        self._spare = _columns.LocationColumns(1024)  # of the batch before
         self._judged: set[int] = set()  # rows of the columns that a declaration has read before
         self._read: list[PositionRow] = []  # rows that the columns cannot read
         self._edges = alarms.FlagEdges(store.last_flags()) if live else None
@@ -113,7 +158,7 @@ class Decoder:
         for group in groups:
             self._group(group, batch)
             taken += 1
-            if len(self._columns) + len(batch.messages) + len(batch.quarantine) >= BATCH_ROWS_MAX:
+            if len(self._columns) + len(self._read) + len(batch.messages) + len(batch.quarantine) >= BATCH_ROWS_MAX:
                 break
             if time.perf_counter() - started >= BATCH_SECONDS_MAX:
                 break
@@ -125,14 +170,22 @@ class Decoder:
         self._now_us = max(self._now_us, now_us)
         batch = self.begin()
         self.finish(batch)
-        return batch if batch.quarantine or batch.parts_done or batch.positions else None
+        return batch if batch.quarantine or batch.parts_done or batch.position_count else None
 
     def begin(self) -> StoreBatch:
         """Start a batch by hand, for `message` and `finish`."""
+        self._columns, self._spare = self._spare, self._columns
         self._columns.clear()
         self._judged.clear()
         self._read.clear()
         return StoreBatch()
+
+    def take_counts(self) -> tuple[Counter[str], Counter[str]]:
+        """Deviations and events counted since this was last asked."""
+        found = Counter(self.deviations), Counter(self.events)
+        self.deviations.clear()
+        self.events.clear()
+        return found
 
     def terminal_id(self, key: str, now_ms: int) -> int:
         """Id of a terminal by its key, not empty."""
@@ -142,13 +195,18 @@ class Decoder:
         """One group; if it is none, or we cannot work through it, it is kept as it is and the next one follows."""
         self._now_us = max(self._now_us, group.at_us)
         try:
-            records = list(unpack(group.data))
+            records = _Records(group)
             self._fetch_ids(records)
-            for record in records:
-                if isinstance(record, FramesRecord):
-                    self._frames(group.seq, record, records, batch)
-                elif not sessions.take(record, self._ids, batch):
-                    self.events["session_event_unknown"] += 1
+            for part in records.parts:
+                if isinstance(part, SessionRecord):
+                    if not sessions.take(part, self._ids, batch):
+                        self.events["session_event_unknown"] += 1
+                elif isinstance(part, FramesRecord):
+                    for payload in part.payloads:
+                        origin = Origin(part.received_us, part.session_id, group.seq, part.transport)
+                        self._payload(payload, origin, records, batch)
+                else:
+                    self._frames(*part, records, batch)
         except StoreError:
             raise
         except Exception as error:  # noqa: BLE001  what we wrote ourselves must not stop us for ever
@@ -157,49 +215,55 @@ class Decoder:
             reason = f"the group cannot be read: {type(error).__name__}"
             batch.quarantine.append(quarantine.row(origin, group.data, quarantine.UNREADABLE_GROUP, reason))
 
-    def _fetch_ids(self, records: Sequence[Record]) -> None:
+    def _fetch_ids(self, records: _Records) -> None:
         """Ids of terminals that come online, all at once: each look into the store may cost a commit."""
-        keys = [(sessions.terminal_of(record), record.at_us) for record in records if isinstance(record, SessionRecord)]
-        if keys:
-            self._ids.fetch((key for key, _ in keys), keys[0][1] // 1000)
+        opened = [part for part in records.parts if isinstance(part, SessionRecord)]
+        if opened:
+            self._ids.fetch(map(sessions.terminal_of, opened), opened[0].at_us // 1000)
 
-    def _id_of(self, phone: bytes, record: FramesRecord, records: Sequence[Record]) -> int | None:
-        """Id of a terminal whose reports the columns may read, not met on this header form yet.
+    def _frames(self, transport: int, index: Any, records: _Records, batch: StoreBatch) -> None:
+        """Frames of a group that follow each other: all that are plain at once, then one that is not, and so on."""
+        group = records.group
+        ids = {} if self._assigned.rules_listener(transport) else self._ids.by_wire
+        count = len(index) // _groups.INDEX_VALUES
+        number = 0
+        while (number := self._columns.add_many(group.data, index, number, ids, group.seq)) < count:
+            payload, received_us, session_id = records.frame(index, number)
+            self._payload(payload, Origin(received_us, session_id, group.seq, transport), records, batch)
+            number += 1
 
-        New terminals of its group are asked for together. None for nobody's phone and for a profile that reads
-        reports otherwise.
+    def _payload(self, payload: bytes, origin: Origin, records: _Records, batch: StoreBatch) -> None:
+        """A frame that the columns did not take with the others; most often the first one of its terminal."""
+        terminal_id = self._id_of(payload, origin, records)
+        if terminal_id is not None:
+            added = self._columns.add(payload, terminal_id, origin.received_ms, origin.session_id, origin.spool_seq)
+            if added > 0:
+                return
+        self._slow(payload, origin, batch)
+
+    def _id_of(self, payload: bytes, origin: Origin, records: _Records) -> int | None:
+        """Id of a terminal whose reports the columns may read; new terminals of its group are asked for together.
+
+        None for what is no plain report, for nobody's phone, and for a profile that reads reports otherwise.
         """
+        transport = cast("int", origin.transport)
+        phone = _columns.location_phone(payload)
         key = terminal_key(phone)
-        if not key:
+        if not key or self._assigned.header_edition(transport) is not None:
             return None
-        now_ms = record.received_us // 1000
+        rules_listener = self._assigned.rules_listener(transport)
+        if not rules_listener and phone in self._ids.by_wire:
+            return self._ids.by_wire[phone]
         if not self._ids.knows(key):
-            frames = (other.payloads for other in records if isinstance(other, FramesRecord))
-            phones = {_columns.location_phone(payload) for payloads in frames for payload in payloads}
-            self._ids.fetch(map(terminal_key, phones), now_ms)
-        terminal_id = self._ids.of_key(key, now_ms)
-        profile = self._assigned.of(terminal_id, key, record.transport, record.session_id)
+            phones = {_columns.location_phone(other) for other in records.payloads()}
+            self._ids.fetch(map(terminal_key, phones), origin.received_ms)
+        terminal_id = self._ids.of_key(key, origin.received_ms)
+        profile = self._assigned.of(terminal_id, key, transport, origin.session_id)
         if not self._assigned.is_fast(terminal_id, profile):
             return None
-        if not self._assigned.rules_listener(record.transport):
+        if not rules_listener:
             self._ids.remember(phone, terminal_id)
         return terminal_id
-
-    def _frames(self, seq: int, record: FramesRecord, records: Sequence[Record], batch: StoreBatch) -> None:
-        received_ms = record.received_us // 1000
-        by_wire = {} if self._assigned.rules_listener(record.transport) else self._ids.by_wire
-        location_phone = _columns.location_phone
-        if self._assigned.header_edition(record.transport) is not None:
-            location_phone = _nobody
-        add = self._columns.add
-        session_id = record.session_id
-        for payload in record.payloads:
-            phone = location_phone(payload)
-            if phone:
-                terminal_id = by_wire.get(phone) or self._id_of(phone, record, records)
-                if terminal_id and add(payload, terminal_id, received_ms, session_id, seq) > 0:
-                    continue
-            self._slow(payload, Origin(record.received_us, session_id, seq, record.transport), batch)
 
     def _slow(self, payload: bytes, origin: Origin, batch: StoreBatch) -> None:
         """A frame that is not in the fast lane; whatever is wrong with it costs this frame only."""
@@ -318,33 +382,37 @@ class Decoder:
     def _seen(self, terminal_id: int, received_ms: int, batch: StoreBatch) -> None:
         """Note that a terminal was heard of, at most once per LAST_SEEN_STEP_MS."""
         if received_ms - self._last_seen.get(terminal_id, 0) >= LAST_SEEN_STEP_MS:
-            if len(self._last_seen) >= LAST_SEEN_MAX:
-                self._last_seen.clear()
             self._last_seen[terminal_id] = received_ms
             batch.terminals.append(TerminalUpdate(terminal_id, received_ms, last_seen_ms=received_ms))
 
+    def _seen_in_rows(self, batch: StoreBatch) -> None:
+        """The same for all terminals with positions."""
+        for terminal_id, received_ms in self._columns.heard(self._last_seen, LAST_SEEN_STEP_MS):
+            batch.terminals.append(TerminalUpdate(terminal_id, received_ms, last_seen_ms=received_ms))
+        for row in batch.positions:
+            self._seen(cast("int", row[_TERMINAL]), cast("int", row[_RECEIVED]), batch)
+        if len(self._last_seen) > LAST_SEEN_MAX:
+            self._last_seen.clear()
+
     def finish(self, batch: StoreBatch) -> None:
-        """Rows of the columns, alarm events, and what has become of sub-packages."""
-        batch.positions = self._columns.rows()
-        judged = self._judged
-        if self._read:
-            judged = judged | set(range(len(batch.positions), len(batch.positions) + len(self._read)))
-            batch.positions += self._unstored("positions", self._read)
+        """Positions, alarm events, and what has become of sub-packages."""
+        columns, events = self._columns, self.events
+        batch.columns = columns if len(columns) else None
+        batch.positions = self._unstored("positions", self._read)
         batch.card_events[:] = self._unstored("card_events", batch.card_events)
         batch.zones.extend(self._assigned.take_zones())
-        for terminal_id, received_ms in dict(map(_WHO_AND_WHEN, batch.positions)).items():
-            self._seen(terminal_id, received_ms, batch)
-        self.deviations.update(self._columns.deviations())
+        self._seen_in_rows(batch)
+        self.deviations.update(columns.deviations())
         special = self._assigned.special
-        batch.alarm_events.extend(alarms.items(batch.positions, special, self.events, self.deviations, judged))
+        for number in columns.alarm_rows():
+            counts = None if number in self._judged else self.deviations
+            batch.alarm_events.extend(alarms.items(columns.row(number), special, events, counts))
+        for row in batch.positions:
+            batch.alarm_events.extend(alarms.items(row, special, events))
         if self._edges is not None:
+            batch.alarm_events.extend(self._edges.scan_columns(columns))
             batch.alarm_events.extend(self._edges.scan(batch.positions))
         self._parts.settle(self._now_us, batch)
-
-
-def _nobody(_payload: bytes) -> bytes:
-    """In place of the columns' look at a phone, where the columns may read nothing."""
-    return b""
 
 
 def _sealed(origin: Origin, payload: bytes, header: Header, code: str) -> QuarantineRow:

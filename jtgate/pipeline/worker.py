@@ -1,28 +1,31 @@
 """The pipeline process: read the spool, decode, write the store, publish progress; again and again.
 
-    read ─► decode ─► write (rows and cursor in one transaction) ─► progress ─► metrics ─► read …
-      │                 │
-      │                 └ StoreUnavailable: wait, then the same batch again
-      └ nothing new: due sub-packages, retention, a short sleep
+    read ─► decode batch N+1 ─► N is written? ─► write N+1 ─► read …
+                                │      └ StoreUnavailable: wait, then the same batch again
+                                └ progress, metrics
+      nothing new: due sub-packages, a short sleep
 
-A crash at any point loses nothing: the cursor moves with the rows, and what the decoder remembers is
-rebuilt from the store (design D6, D8).
+While a batch is written the next one is decoded, if there is enough for one (see `writing`). A crash at any point
+loses nothing: the cursor moves with the rows, and what the decoder remembers is rebuilt from the store (design D6, D8).
 """
 
-import random
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import cast
 
 from jtgate import logs
 from jtgate.codecs.opening import Opener
 from jtgate.codecs.timebase import now_ms, now_us
-from jtgate.pipeline import CONSUMER, metrics, quarantine
+from jtgate.pipeline import CONSUMER, metrics, quarantine, steps
 from jtgate.pipeline.arrived import Origin
+from jtgate.pipeline.backoff import Backoff
 from jtgate.pipeline.steps import Decoder
+from jtgate.pipeline.upkeep import Upkeep, UpkeepLimits
+from jtgate.pipeline.writing import BatchNotWritten, BatchWriter, Decoded, Outage, ReadsAfterWrites
 from jtgate.profiles import Assignments
-from jtgate.storage.model import StoreBatch, Written
+from jtgate.storage.model import StoreBatch
 from jtgate.storage.records import FramesRecord, pack_frames, pack_session, unpack
 from jtgate.storage.spool import Group, SpoolError, SpoolProgress, SpoolReader
 from jtgate.storage.store import Store, StoreError, StoreUnavailable
@@ -38,35 +41,12 @@ class Limits:
     read_bytes_max: int = 4 << 20
     poll_s: float = 0.02  # when the spool has nothing new
     linger_s: float = 0.05  # after a small batch, so that the next one is worth a commit
-    small_batch_frames: int = 2000
+    small_batch_frames: int = 2000  # fewer are not decoded while a batch is written: they wait and grow
     backoff_first_s: float = 0.1
     backoff_max_s: float = 5.0
     progress_s: float = 1.0
     due_s: float = 1.0
-    retain_first_s: float = 60.0
-    retain_every_s: float = 3600.0
-    retain_rows: int = 5000  # per step, so that decoding never waits long
-    keep_days: float = 90.0
-
-
-class Backoff:
-    """Waiting times that double up to a limit, with jitter so that processes do not march in step."""
-
-    def __init__(self, first_s: float, max_s: float) -> None:
-        self._first_s = first_s
-        self._max_s = max_s
-        self.failures = 0
-
-    def next_s(self) -> float:
-        """How long to wait after one more failure."""
-        self.failures += 1
-        full: float = min(self._max_s, self._first_s * 2 ** min(self.failures - 1, 16))
-        return full * random.uniform(0.5, 1.0)  # noqa: S311  no secret
-
-    def succeeded(self) -> bool:
-        """Start anew; True when there had been failures."""
-        had, self.failures = self.failures > 0, 0
-        return had
+    upkeep: UpkeepLimits = field(default_factory=UpkeepLimits)
 
 
 class Worker:
@@ -106,15 +86,19 @@ class Worker:
         self._opener = opener
         self._limits = limits or Limits()
         self._stop = stop or threading.Event()
-        self._store_backoff = Backoff(self._limits.backoff_first_s, self._limits.backoff_max_s)
+        backoff = Backoff(self._limits.backoff_first_s, self._limits.backoff_max_s)
+        self._outage = Outage(backoff, self._stop, self._tell_lag)
         self._spool_backoff = Backoff(self._limits.backoff_first_s, self._limits.backoff_max_s)
+        self._writer = BatchWriter(store, self._outage, self._stop)
         self._seq = store.cursor(CONSUMER)
+        self._read_seq = self._seq  # last group that was read
+        self._prepared = False
         self._decoder: Decoder | None = None
         self._pending: list[Group] = []  # read, not yet decoded
+        self._frames_stored = 0
         self._damaged_told = 0  # damaged segments in the metrics
         self._stored_until_us = now_us()  # what was spooled before is stored, as far as we know
         self._published_at = self._due_at = float("-inf")
-        self._retain_at = time.monotonic() + self._limits.retain_first_s
 
     @property
     def seq(self) -> int:
@@ -124,103 +108,153 @@ class Worker:
     def run(self) -> None:
         """Work until `stop` is set."""
         log.info("pipeline.started", seq=self._seq)
-        while not self._stop.is_set():
-            frames = self.step()
-            if frames is None:
-                self._stop.wait(self._limits.poll_s)
-            elif frames < self._limits.small_batch_frames and not self._pending:
-                self._stop.wait(self._limits.linger_s)
+        upkeep = Upkeep(self._store, self._limits.upkeep)
+        upkeep.start()
+        try:
+            while not self._stop.is_set():
+                if not self._advance():
+                    self._stop.wait(self._limits.poll_s)
+                elif self._is_quiet():
+                    self._settle()
+                    self._stop.wait(self._limits.linger_s)
+            self._settle()
+        finally:
+            self._writer.close()
+            upkeep.close()
         self._publish(force=True)
         log.info("pipeline.stopped", seq=self._seq)
 
     def run_until_caught_up(self) -> int:
         """Work until the spool holds nothing more; number of frames stored."""
-        total = 0
+        before = self._frames_stored
         while not self._stop.is_set():
-            frames = self.step()
-            if frames is None:
+            if not self._advance():
                 self._publish(force=True)
-                return total
-            total += frames
-        return total
+                break
+        self._settle()
+        return self._frames_stored - before
 
     def step(self) -> int | None:
         """Do one batch; frames in it (0 when the spool or the store failed), None when nothing more is spooled."""
-        if not self._pending:
-            read = self._read()
-            if read is None:
-                self._when_unreadable()
-                return 0
-            self._pending = read
-        if not self._pending:
-            self._when_idle()
-            return None
-        started = time.perf_counter()
-        decoded = self._decode(self._pending)
-        if decoded is None:
-            return 0
-        batch, taken = decoded
-        metrics.BATCH_SECONDS.labels("decode").observe(time.perf_counter() - started)
-        groups, self._pending = self._pending[:taken], self._pending[taken:]
-        if not self._write_through(batch, groups):
-            self._pending = []  # read again from the cursor
-            return 0
-        self._after(batch, groups)
-        return sum(group.frames for group in groups)
+        before = self._frames_stored
+        has_work = self._advance()
+        self._settle()
+        return self._frames_stored - before if has_work else None
 
-    def _read(self) -> list[Group] | None:
-        """What the spool holds behind the cursor; None when it cannot be read, after a while."""
+    def _advance(self) -> bool:
+        """Decode a batch and hand it to the writer when that has done the one before; False when there is none."""
+        if not self._fetch():
+            self._when_unreadable()
+            return True
+        if not self._pending:
+            if self._writer.work is None:
+                self._when_idle()
+                return False
+            self._settle()
+            return True
+        work = self._decode()
+        if work is not None and self._settle():
+            self._writer.begin(work)
+        return True
+
+    def _is_quiet(self) -> bool:
+        """Little is coming: the batch under way is small, and nothing waits behind it."""
+        work = self._writer.work
+        return not self._pending and (work is None or work.frames < self._limits.small_batch_frames)
+
+    def _fetch(self) -> bool:
+        """Have groups to decode, unless there are none; False when the spool cannot be read.
+
+        What is too little for a batch of its own waits until the one under way is written, and grows.
+        """
+        is_readable = self._top_up()
+        if self._writer.work is not None and self._pending_frames() < self._limits.small_batch_frames:
+            self._settle()
+            is_readable = is_readable and self._top_up()
+        return is_readable or bool(self._pending)
+
+    def _top_up(self) -> bool:
+        """Read on, unless there is enough for a batch; False when the spool cannot be read, after a while."""
         limits = self._limits
+        if self._pending_frames() >= steps.BATCH_ROWS_MAX:
+            return True
+        after_seq = self._pending[-1].seq if self._pending else self._read_seq
         try:
-            groups = self._reader.read(self._seq, groups_max=limits.read_groups_max, bytes_max=limits.read_bytes_max)
+            self._pending += self._reader.read(
+                after_seq, groups_max=limits.read_groups_max, bytes_max=limits.read_bytes_max
+            )
         except SpoolError as error:
             if self._spool_backoff.failures == 0:
                 log.warning("pipeline.spool_unreadable", code=error.code, error=str(error))
             metrics.EVENTS.labels("spool_unreadable").inc()
             self._stop.wait(self._spool_backoff.next_s())
-            return None
+            return False
         if self._spool_backoff.succeeded():
             log.info("pipeline.spool_readable")
-        return groups
+        return True
+
+    def _pending_frames(self) -> int:
+        return sum(group.frames for group in self._pending)
+
+    def _rewind(self) -> None:
+        """Forget what was read, and what the decoder made of it: both begin anew behind what is stored."""
+        self._decoder = None
+        self._pending = []
+        self._read_seq = self._seq
 
     def _ready_decoder(self) -> Decoder:
         """The decoder; made when there is none, which reads the state of every terminal from the store."""
+        if not self._prepared:
+            self._store.prepare(now_ms())
+            self._prepared = True
         if self._decoder is None:
             self._decoder = Decoder(
-                self._store,
+                cast("Store", ReadsAfterWrites(self._store, self._writer.wait)),  # all of it that a decoder uses
                 parts_bytes_max=self._parts_bytes_max,
                 assignments=self._assignments,
                 opener=self._opener,
             )
         return self._decoder
 
-    def _decode(self, groups: Sequence[Group]) -> tuple[StoreBatch, int] | None:
+    def _decode(self) -> Decoded | None:
         """Decode a batch; None, and a fresh decoder next time, when the store refused something."""
+        started = time.perf_counter()
         try:
-            return self._ready_decoder().decode(groups)
+            decoder = self._ready_decoder()
+            batch, taken = decoder.decode(self._pending)
+        except BatchNotWritten:
+            self._settle()
+            return None
         except StoreError as error:
             self._decoder = None
-            self._store_failed(error)
+            self._outage.failed(error, self._seq)
             return None
+        metrics.BATCH_SECONDS.labels("decode").observe(time.perf_counter() - started)
+        groups, self._pending = self._pending[:taken], self._pending[taken:]
+        self._read_seq = groups[-1].seq
+        return Decoded(batch, groups, *decoder.take_counts())
 
-    def _write_through(self, batch: StoreBatch, groups: Sequence[Group]) -> bool:
-        """Write a batch however long the store is away; False when it was given up and must be read again."""
-        started = time.perf_counter()
-        written: Written | None = None
-        while written is None:
-            try:
-                written = self._store.write(batch, consumer=CONSUMER, seq=groups[-1].seq)
-            except StoreUnavailable as error:
-                self._store_failed(error)
-                if self._stop.is_set():
-                    return False
-            except StoreError as error:
-                self._store_failed(error)
-                return self._one_by_one(groups)
-        self._seq = groups[-1].seq
-        self._store_works()
-        metrics.BATCH_SECONDS.labels("write").observe(time.perf_counter() - started)
-        metrics.count_batch(batch, written)
+    def _settle(self) -> bool:
+        """Wait for the batch under way; False when what was decoded since then, on top of it, is worth nothing."""
+        work = self._writer.work
+        if work is None:
+            return True
+        try:
+            written, seconds = self._writer.result()
+        except StoreUnavailable:  # we are told to stop
+            self._rewind()
+            return False
+        except StoreError as error:
+            self._outage.failed(error, self._seq)
+            if self._one_by_one(work.groups):
+                self._after(work)
+            self._pending = []
+            self._read_seq = self._seq
+            return False
+        self._seq = work.seq
+        metrics.BATCH_SECONDS.labels("write").observe(seconds)
+        metrics.count_batch(work.batch, written)
+        self._after(work)
         return True
 
     def _one_by_one(self, groups: Sequence[Group]) -> bool:
@@ -236,13 +270,16 @@ class Worker:
                 self._seq = group.seq
         except StoreUnavailable as error:
             self._decoder = None
-            self._store_failed(error)
+            self._outage.failed(error, self._seq)
             return False
+        self._outage.over(self._seq)
         return True
 
     def _write_alone(self, group: Group, seq: int) -> bool:
         """Write a group by itself; False, and a fresh decoder next time, when the store refuses it."""
-        batch, _ = self._ready_decoder().decode([group])
+        decoder = self._ready_decoder()
+        batch, _ = decoder.decode([group])
+        decoder.take_counts()  # they were counted in the batch
         try:
             self._store.write(batch, consumer=CONSUMER, seq=seq)
         except StoreUnavailable:
@@ -252,16 +289,14 @@ class Worker:
             return False
         return True
 
-    def _after(self, batch: StoreBatch, groups: Sequence[Group]) -> None:
+    def _after(self, work: Decoded) -> None:
         """Metrics and progress after a batch."""
-        metrics.BATCH_ROWS.observe(len(batch.positions) + len(batch.messages))
-        self._stored_until_us = groups[-1].at_us
+        self._frames_stored += work.frames
+        metrics.BATCH_ROWS.observe(work.batch.position_count + len(work.batch.messages))
+        self._stored_until_us = work.groups[-1].at_us
         self._tell_lag()
-        if self._decoder is not None:
-            metrics.count(metrics.DEVIATIONS, self._decoder.deviations)
-            metrics.count(metrics.EVENTS, self._decoder.events)
-            self._decoder.deviations.clear()
-            self._decoder.events.clear()
+        metrics.count(metrics.DEVIATIONS, work.deviations)
+        metrics.count(metrics.EVENTS, work.events)
         self._publish()
 
     def _tell_damage(self) -> None:
@@ -277,36 +312,27 @@ class Worker:
         self._publish()
 
     def _when_idle(self) -> None:
-        """Caught up: what time alone brings, then retention a little at a time."""
+        """Caught up: what time alone brings."""
         now = time.monotonic()
         self._stored_until_us = now_us()
         self._publish()
+        if now - self._due_at < self._limits.due_s:
+            return
+        self._due_at = now
+        metrics.LAG_SECONDS.set(0.0)
         try:
-            if now - self._due_at >= self._limits.due_s:
-                self._due_at = now
-                metrics.LAG_SECONDS.set(0.0)
-                self._give_up_parts()
-            if now >= self._retain_at:
-                self._retain_some(now)
+            self._give_up_parts()
         except StoreError as error:
             self._decoder = None
-            self._store_failed(error)
+            self._outage.failed(error, self._seq)
         else:
-            self._store_works()
+            self._outage.over(self._seq)
 
     def _give_up_parts(self) -> None:
         batch = self._ready_decoder().idle(now_us())
         if batch is not None:
             written = self._store.write(batch, consumer=CONSUMER, seq=self._seq)
             metrics.count_batch(batch, written)
-
-    def _retain_some(self, now: float) -> None:
-        """One step of retention; the next one follows at once while there is something to delete."""
-        before_ms = now_ms() - int(self._limits.keep_days * 86_400_000)
-        deleted = self._store.retain(before_ms, rows_max=self._limits.retain_rows)
-        metrics.EVENTS.labels("rows_deleted").inc(deleted)
-        if not deleted:
-            self._retain_at = now + self._limits.retain_every_s
 
     def _publish(self, *, force: bool = False) -> None:
         """Tell the gateway what is stored, about once a second."""
@@ -321,24 +347,13 @@ class Worker:
                 # Another spool stands in its place and counts from the beginning. Rows have natural keys, so
                 # reading all of it is safe; going on at the old number would pass over what is new.
                 log.warning("pipeline.spool_replaced", stored_seq=self._seq, last_seq=last_seq)
-                self._seq = 0
+                self._seq = self._read_seq = 0
+                self._pending = []
             self._progress.set(CONSUMER, self._seq)
             metrics.LAG_GROUPS.set(last_seq - self._seq)
         except SpoolError as error:
             metrics.EVENTS.labels("progress_failed").inc()
             log.debug("pipeline.progress_failed", code=error.code)
-
-    def _store_failed(self, error: StoreError) -> None:
-        """Count, log the first of a row, and wait."""
-        metrics.STORE_ERRORS.labels(error.code).inc()
-        self._tell_lag()
-        if self._store_backoff.failures == 0:
-            log.warning("pipeline.store_unavailable", code=error.code, error=str(error), seq=self._seq)
-        self._stop.wait(self._store_backoff.next_s())
-
-    def _store_works(self) -> None:
-        if self._store_backoff.succeeded():
-            log.info("pipeline.store_available", seq=self._seq)
 
 
 def _singles(group: Group) -> list[Group]:

@@ -6,6 +6,7 @@
 """
 
 from pathlib import Path
+from typing import NamedTuple
 
 from jtgate.storage.directory import Directory
 from jtgate.storage.spool import SpoolProgress, SpoolReader, SpoolWriter
@@ -21,30 +22,59 @@ SPOOL_NAME = "spool"
 DIRECTORY_NAME = "directory.db"
 
 _SQLITE = "sqlite:///"
-_NOT_YET = ("postgresql://", "postgres://", "timescaledb://")
+_POSTGRES = ("postgresql", "postgres")
+_TIMESCALE = "timescaledb"
 
 
-def open_store(url: str, data: Path) -> Store:
+def open_store(url: str, data: Path, *, writers: int = 1) -> Store:
     """Open the store of a URL.
 
     Args:
         url: "" for the embedded store in the data folder; "sqlite:///relative/path" or
-            "sqlite:////absolute/path" for one elsewhere.
+            "sqlite:////absolute/path" for one elsewhere; "postgresql://USER@HOST/DATABASE" for a server, whose
+            TimescaleDB is used when it has one; "timescaledb://…" when it must have one.
         data: the data folder.
+        writers: connections to a server that write positions at the same time, 1..8.
 
     Raises:
         StoreUrlError: no back end of this release answers to the URL.
         StoreTooNew: a later release wrote the store.
         StoreUnavailable: it cannot be opened now.
     """
-    if not url:
-        return SqliteStore(data / STORE_NAME)
-    if url.startswith(_SQLITE) and len(url) > len(_SQLITE):
-        return SqliteStore(Path(url.removeprefix(_SQLITE)))
+    file = store_file(url, data)
+    if file is not None:
+        return SqliteStore(file)
+    server = store_server(url)
+    if server is not None:
+        from jtgate.storage.postgres.store import PostgresStore  # noqa: PLC0415  who has no server loads no driver
+
+        return PostgresStore(server.url, writers=writers, timescale=server.timescale)
     scheme = url.partition(":")[0]  # the rest may hold a password
-    if url.startswith(_NOT_YET):
-        raise StoreUrlError(f"the {scheme} store is not in this release; leave the setting out for SQLite")
-    raise StoreUrlError(f"no store answers to {scheme}: use sqlite:///PATH, or leave the setting out")
+    raise StoreUrlError(
+        f"no store answers to {scheme}: use sqlite:///PATH, postgresql://USER@HOST/DATABASE, or leave the setting out"
+    )
+
+
+class Server(NamedTuple):
+    """A server that a URL names."""
+
+    url: str  # as libpq takes it
+    timescale: bool | None  # True: it must have TimescaleDB; None: it is used when it is there
+
+
+def store_file(url: str, data: Path) -> Path | None:
+    """The file of an embedded store; None when the URL names something else."""
+    if not url:
+        return data / STORE_NAME
+    return Path(url.removeprefix(_SQLITE)) if url.startswith(_SQLITE) and len(url) > len(_SQLITE) else None
+
+
+def store_server(url: str) -> Server | None:
+    """The server of a store; None when the URL names something else."""
+    scheme, _, rest = url.partition("://")
+    if not rest or scheme not in (*_POSTGRES, _TIMESCALE):
+        return None
+    return Server(f"postgresql://{rest}", True if scheme == _TIMESCALE else None)
 
 
 def open_directory(data: Path) -> Directory:

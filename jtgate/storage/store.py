@@ -48,6 +48,10 @@ class Store(Protocol):
         """Bring the schema to this release; names of the migrations applied."""
         ...
 
+    def pending(self) -> list[str]:
+        """Names of the migrations that `migrate` would apply; nothing is changed."""
+        ...
+
     def terminal_ids(self, phones: Iterable[str], now_ms: int) -> dict[str, int]:
         """Ids of terminals by key (digits without leading zeros), creating the missing ones."""
         ...

@@ -59,6 +59,12 @@ TRIPS: Final = Table("trips", TripRow._fields, TripRow._fields[:2], "started_ms"
 
 #: Written row by row; positions have a way of their own, messages a window in which a repetition is recognised.
 FACTS: Final = (ALARM_EVENTS, CARD_EVENTS, QUARANTINE, FACE_EVENTS, EPISODES, EVIDENCE_FILES, BINDINGS, TRIPS)
+#: Violations and how they were handled are kept for three years (dynamic supervision measures), and so is what they are
+#: judged by. Whoever keeps positions for longer keeps these as long; rows that have not ended stay.
+KEPT_LONG: Final = (FACE_EVENTS, EPISODES, EVIDENCE_FILES, BINDINGS, TRIPS)
+KEPT_LONG_DAYS: Final = 3 * 366
+#: Tables whose rows replace one another: they grow, so they are told neither as new nor as there already.
+REPLACED: Final = frozenset(table.name for table in FACTS if table.repeats == "newer")
 #: Tables whose rows are asked for by natural key (`Store.stored`).
 BY_KEY: Final = {table.name: table for table in (POSITIONS, ALARM_EVENTS, CARD_EVENTS, MESSAGES, QUARANTINE)}
 #: Tables read with `Store.facts`.

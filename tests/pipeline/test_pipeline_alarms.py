@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from pipeline_line import Line, location, payload, tlv
 
+from jtgate.codecs import column_tables
 from jtgate.codecs.timebase import encode_bcd_time, from_ms
 from jtgate.pipeline import CONSUMER, alarms
 from jtgate.pipeline.alarms import FlagEdges
@@ -196,8 +197,8 @@ def test_a_bug_in_an_alarm_item_costs_that_event_only(line: Line, monkeypatch: p
 
 
 def test_every_alarm_item_is_looked_for() -> None:
-    """The marks that let other items pass are those of all alarm items."""
-    assert {f'"{item_id[:3]}' for item_id in alarms.ALARM_ITEMS} == set(alarms.MARKS)
+    """Rows with these items are what the columns tell of."""
+    assert tuple(alarms.ALARM_ITEMS.values()) == column_tables.ALARM_ITEMS
 
 
 def test_an_alarm_that_announces_a_byte_too_many_is_an_event(line: Line) -> None:

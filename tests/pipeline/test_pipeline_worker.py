@@ -15,12 +15,13 @@ from typing import Any
 
 import apsw
 import pytest
-from pipeline_line import PHONE, START_US, Line, location, payload
+from pipeline_line import PHONE, Line, location, payload
 from prometheus_client import REGISTRY
 
 from jtgate.codecs.timebase import encode_bcd_time, from_ms, now_us
 from jtgate.pipeline import CONSUMER, quarantine, steps
-from jtgate.pipeline.worker import Backoff, Limits, Worker
+from jtgate.pipeline.backoff import Backoff
+from jtgate.pipeline.worker import Limits, Worker
 from jtgate.settings import Settings
 from jtgate.storage.model import StoreBatch, Written
 from jtgate.storage.spool import SpoolFailed
@@ -80,7 +81,7 @@ def test_crashes_between_and_inside_batches_lose_and_double_nothing(line: Line, 
             raise Died
         return written
 
-    limits = Limits(read_groups_max=3, backoff_first_s=0.001)
+    limits = Limits(read_groups_max=3, backoff_first_s=0.001, small_batch_frames=0)
     deaths = 0
     while True:
         store = Wrapped(line.store, write=dying_write)
@@ -236,33 +237,11 @@ def test_batches_are_bounded_by_rows_and_by_time(line: Line, monkeypatch: pytest
     groups = line.reader.read(0)
     monkeypatch.setattr(steps, "BATCH_ROWS_MAX", 10)
     batch, taken = decoder.decode(groups)
-    assert (len(batch.positions), taken) == (10, 2)
+    assert (batch.position_count, taken) == (10, 2)
     monkeypatch.setattr(steps, "BATCH_SECONDS_MAX", 0.0)
     assert decoder.decode(groups[2:])[1] == 1
     line.run()
     assert len(line.rows("positions")) == 30
-
-
-def test_idle_worker_deletes_what_is_past_its_time_little_by_little(line: Line) -> None:
-    """Retention runs only when there is nothing to decode, in steps, and then waits for its next turn."""
-    asked: list[tuple[int, int]] = []
-
-    def retain(before_ms: int, *, rows_max: int) -> int:
-        asked.append((before_ms, rows_max))
-        return line.store.retain(before_ms, rows_max=rows_max)
-
-    for n in range(4):
-        line.append([report(n * 10 + k, serial=k) for k in range(5)], at_us=START_US - 86_400_000_000)
-    limits = Limits(retain_first_s=0.0, retain_every_s=0.0, retain_rows=7, keep_days=1 / 24)
-    store = Wrapped(line.store, retain=retain)
-    worker = Worker(store, line.reader, line.progress, parts_bytes_max=1 << 20, limits=limits)
-    assert worker.step() == 20
-    assert asked == []
-    for _ in range(4):
-        assert worker.step() is None
-    assert line.rows("positions") == []
-    assert {rows_max for _, rows_max in asked} == {7}
-    assert abs(asked[0][0] - (now_us() // 1000 - 3_600_000)) < 5_000
 
 
 def test_spool_that_cannot_be_read_is_tried_again(line: Line) -> None:
@@ -282,7 +261,7 @@ def test_spool_that_cannot_be_read_is_tried_again(line: Line) -> None:
 
 
 def test_spool_that_cannot_be_read_is_not_idle(line: Line) -> None:
-    """What it still holds may complete what waits: nothing is given up or deleted, and the lag grows."""
+    """What it still holds may complete what waits: nothing is given up, and the lag grows."""
     line.now_us = now_us() - 400_000_000  # longer ago than parts are kept
     broken = False
 
@@ -293,26 +272,18 @@ def test_spool_that_cannot_be_read_is_not_idle(line: Line) -> None:
 
     line.append([part(1, 2, 9)], at_us=line.now_us)
     line.append([part(2, 2, 9)], at_us=line.now_us + 1)
-    limits = Limits(backoff_first_s=0.001, backoff_max_s=0.01, retain_first_s=0.0, due_s=0.0, progress_s=0.0)
-    retained: list[int] = []
-
-    def retain(before_ms: int, *, rows_max: int) -> int:
-        retained.append(rows_max)
-        return 0
-
-    store, reader = Wrapped(line.store, retain=retain), Wrapped(line.reader, read=read)
-    worker = Worker(store, reader, line.progress, parts_bytes_max=1 << 20, limits=limits)
+    limits = Limits(backoff_first_s=0.001, backoff_max_s=0.01, due_s=0.0, progress_s=0.0)
+    reader = Wrapped(line.reader, read=read)
+    worker = Worker(line.store, reader, line.progress, parts_bytes_max=1 << 20, limits=limits)
     assert worker.step() == 1
     broken = True
     assert [worker.step() for _ in range(3)] == [0, 0, 0]
-    assert retained == []
     assert counted("jtgate_pipeline_lag_seconds") == pytest.approx(400, abs=30)
     assert counted("jtgate_pipeline_lag_groups") == 1
     broken = False
     assert [worker.step(), worker.step()] == [1, None]
     assert [row["parts"] for row in line.rows("messages")] == [2]
     assert line.rows("quarantine") == []
-    assert retained != []
     assert counted("jtgate_pipeline_lag_seconds") == counted("jtgate_pipeline_lag_groups") == 0
 
 

@@ -5,11 +5,11 @@ from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
-from storage_backends import SpoolUnderTest
+from storage_backends import STORE_BACKENDS, SpoolUnderTest, StoreUnderTest
 
+from jtgate.storage.contract import migrated
 from jtgate.storage.directory import Directory
 from jtgate.storage.sqlite.directory import SqliteDirectory
-from jtgate.storage.sqlite.store import SqliteStore
 from jtgate.storage.store import Store
 
 StoreOpener = Callable[[], Store]
@@ -23,20 +23,26 @@ def cleanup() -> Iterator[ExitStack]:
         yield stack
 
 
-@pytest.fixture(params=["sqlite"])
-def open_store(request: pytest.FixtureRequest, tmp_path: Path, cleanup: ExitStack) -> StoreOpener:
+@pytest.fixture(params=STORE_BACKENDS)
+def backend(request: pytest.FixtureRequest, tmp_path: Path) -> StoreUnderTest:
+    """An empty place for a store on one of the back ends."""
+    name: str = request.param
+    if name == "sqlite":
+        return StoreUnderTest(name, path=tmp_path / "store.db")
+    schema = request.getfixturevalue(f"{name}_schema")
+    return StoreUnderTest(name, url=request.getfixturevalue(f"{name}_url"), schema=schema)
+
+
+@pytest.fixture
+def open_store(backend: StoreUnderTest, cleanup: ExitStack) -> StoreOpener:
     """Opens the store of this test, as often as there are processes in its story."""
-    return lambda: cleanup.enter_context(closing(SqliteStore(tmp_path / "store.db")))
+    return lambda: cleanup.enter_context(closing(backend.open()))
 
 
 @pytest.fixture
 def store(open_store: StoreOpener) -> Store:
     """A migrated store that knows terminals 13800000001 to 13800000003 as 1 to 3."""
-    store = open_store()
-    store.migrate()
-    ids = store.terminal_ids([f"1380000000{number}" for number in (1, 2, 3)], 5)
-    assert sorted(ids.values()) == [1, 2, 3]
-    return store
+    return migrated(open_store)
 
 
 @pytest.fixture(params=["sqlite"])

@@ -1,14 +1,43 @@
 """What any directory does, whatever stands behind it."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
-from storage_rows import T0_MS, live
 
 from jtgate.codecs.encryption import PublicKey
-from jtgate.storage.directory import Directory, DirectoryError, DirectoryFull, KickRequest, TerminalNote
+from jtgate.storage.contract.rows import T0_MS
+from jtgate.storage.directory import (
+    Directory,
+    DirectoryError,
+    DirectoryFull,
+    KickRequest,
+    LiveSession,
+    TerminalNote,
+)
 
 DirectoryOpener = Callable[[], Directory]
+
+
+def live(session_id: int = 1, terminal: str = "13800000001", **values: Any) -> LiveSession:
+    """A live session."""
+    facts: dict[str, Any] = {
+        "session_id": session_id,
+        "terminal": terminal,
+        "phone": terminal.rjust(12, "0"),
+        "edition": "2013",
+        "transport": "tcp",
+        "peer": "192.0.2.1:4000",
+        "state": "online",
+        "how": "authenticated",
+        "online_since_ms": T0_MS + session_id,
+        "last_received_ms": T0_MS + session_id,
+        "frames": 1,
+        "bad_frames": 0,
+        "bytes_in": 100,
+        "last_msg_id": 0x0200,
+    }
+    return LiveSession(**(facts | values))
 
 
 def test_sessions_are_published_and_withdrawn(open_directory: DirectoryOpener) -> None:

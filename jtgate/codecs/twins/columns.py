@@ -4,7 +4,7 @@
 The slow truth is the declaration of 0x0200 (JT/T 808 §4) with `header.parse_header`, `timebase` and
 `codecs.fingerprint`; tests hold compiled, plain and slow against each other. Two flat arrays grow with
 the batch, one stripe of integers and one of doubles per row; text of items without a column goes into a
-third. `rows()` hands them over in the order of `storage.model.POSITION_COLUMNS`.
+third. What can be read out of them stands in `column_rows`.
 
 Fingerprint: FNV-1a 64 over the location body alone, so that a report resent by itself, in a batch or
 after a query leaves one row. Without a calendar time that key would merge reports that only look alike
@@ -21,10 +21,12 @@ from typing import Any
 
 import cython
 
+from jtgate.codecs import column_tables as tables
 from jtgate.codecs import deviations as dev
 from jtgate.codecs import fingerprint as fnv
 from jtgate.codecs import header, timebase
 from jtgate.codecs.column_tables import (
+    ALARM_ITEMS,
     INTEGER_ITEMS,
     LOCATION_BATCH,
     LOCATION_REPORT,
@@ -36,6 +38,10 @@ from jtgate.codecs.column_tables import (
     TENTHS_ITEMS,
     by_id,
 )
+from jtgate.codecs.twins import load, load_pure
+
+#: Read out by machine code of what machine code has filled.
+_out = load("column_rows") if cython.compiled else load_pure("column_rows")
 
 #: `add` answers: the body is not as the standard says; the slow truth tells how, and what can be saved.
 IRREGULAR = -1
@@ -48,6 +54,7 @@ _LENGTH_OF = cython.declare(bytes, by_id([(item[0], item[1]) for item in _WITH_C
 _OTHER_LENGTH_OF = cython.declare(bytes, by_id([(item_id, length) for item_id, length in OTHER_LENGTHS]))
 _ONE_MORE_SHORT = cython.declare(bytes, by_id([(item_id, length) for item_id, length, _ in ONE_BYTE_MORE_ITEMS]))
 _ONE_MORE_LONG = cython.declare(bytes, by_id([(item_id, length) for item_id, _, length in ONE_BYTE_MORE_ITEMS]))
+_IS_ALARM = cython.declare(bytes, by_id([(item_id, 1) for item_id in ALARM_ITEMS]))
 _MONTH_DAYS = cython.declare(bytes, bytes((0, 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)))
 _HEX = cython.declare(bytes, b"0123456789abcdef")
 _BEFORE_ID = cython.declare(bytes, b'{"id":')
@@ -79,17 +86,18 @@ BATCH_HEAD_BYTES = 3
 _base_bytes = cython.declare(cython.Py_ssize_t, BASE_BYTES)
 _batch_head_bytes = cython.declare(cython.Py_ssize_t, BATCH_HEAD_BYTES)
 
-# Stripes: where a value of a row lies in its stripe of integers, and of doubles.
-_INTEGERS = 32
-_int_stripe = cython.declare(cython.Py_ssize_t, _INTEGERS)
-_int_items = cython.declare(cython.Py_ssize_t, 14)  # slot s of an item lies at _int_items + s - 1
-_int_fatigue = cython.declare(cython.Py_ssize_t, 28)
-_int_present = cython.declare(cython.Py_ssize_t, 29)  # bit s: the item of slot s is there; the bits below
-_int_text_start = cython.declare(cython.Py_ssize_t, 30)
-_int_text_end = cython.declare(cython.Py_ssize_t, 31)
-_REALS = 6
-_real_stripe = cython.declare(cython.Py_ssize_t, _REALS)
-_real_tenths = cython.declare(cython.Py_ssize_t, 2)  # slot s of a tenths item lies at _real_tenths + s
+# Stripes: where a value of a row lies in its stripe of integers, and of doubles; the rest is in `column_tables.ROW`.
+_INTEGERS = tables.INTEGERS
+_REALS = tables.REALS
+_int_stripe = cython.declare(cython.Py_ssize_t, tables.INTEGERS)
+_int_items = cython.declare(cython.Py_ssize_t, tables.FIRST_ITEM)
+_int_analog_1 = cython.declare(cython.Py_ssize_t, tables.ANALOG_1)
+_int_fatigue = cython.declare(cython.Py_ssize_t, tables.FATIGUE)
+_int_present = cython.declare(cython.Py_ssize_t, tables.PRESENT)
+_int_text_start = cython.declare(cython.Py_ssize_t, tables.TEXT_START)
+_int_text_end = cython.declare(cython.Py_ssize_t, tables.TEXT_END)
+_real_stripe = cython.declare(cython.Py_ssize_t, tables.REALS)
+_real_tenths = cython.declare(cython.Py_ssize_t, tables.FIRST_TENTHS)
 
 _one = cython.declare(cython.uint, 1)
 _noted_count = cython.declare(cython.int, len(NOTED))
@@ -105,10 +113,12 @@ _length_unknown = cython.declare(cython.uint, 1 << NOTED.index(dev.ITEM_LENGTH_U
 _overrun = cython.declare(cython.uint, 1 << NOTED.index(dev.LOCATION_ITEMS_OVERRUN))
 _overspeed_item = cython.declare(cython.int, OVERSPEED_ITEM)
 _overspeed_bytes = cython.declare(cython.Py_ssize_t, OVERSPEED_BYTES)
-_fatigue_bit = cython.declare(cython.uint, 1 << 29)
-_latitude_bit = cython.declare(cython.uint, 1 << 30)
-_longitude_bit = cython.declare(cython.uint, 1 << 31)
+_alarm_bit = cython.declare(cython.uint, 1 << tables.HAS_ALARM)
+_fatigue_bit = cython.declare(cython.uint, 1 << tables.HAS_FATIGUE)
+_latitude_bit = cython.declare(cython.uint, 1 << tables.HAS_LATITUDE)
+_longitude_bit = cython.declare(cython.uint, 1 << tables.HAS_LONGITUDE)
 _abnormal_item = cython.declare(cython.int, 0x18)
+_analog_item = cython.declare(cython.int, 0x2B)
 
 #: Most bytes of text that one byte of items can turn into: an empty item, 2 bytes, is 24 bytes of JSON.
 _text_per_byte = cython.declare(cython.Py_ssize_t, 12)
@@ -158,14 +168,14 @@ def _signed(value: cython.ulonglong) -> cython.longlong:
 
 @cython.cfunc
 @cython.exceptval(check=False)
-def _plain_header(p: cython.p_const_uchar, length: cython.Py_ssize_t) -> cython.Py_ssize_t:
+def _plain_header(p: cython.p_const_uchar, at: cython.Py_ssize_t, length: cython.Py_ssize_t) -> cython.Py_ssize_t:
     """Header bytes by the arithmetic of `header.parse_header`; NOT_PLAIN for parts, encryption, short ones."""
     if length < 12:
         return _not_plain
-    properties: cython.uint = _u16(p, 2)
+    properties: cython.uint = _u16(p, at + 2)
     if properties & _encryption_mask:
         return _not_plain
-    versioned: cython.bint = 1 <= p[4] <= 0x0F
+    versioned: cython.bint = 1 <= p[at + 4] <= 0x0F
     size: cython.Py_ssize_t = length - (properties & _length_mask)
     if size in (17, 21) and not properties & _version_bit and not versioned:
         size = 0
@@ -222,7 +232,7 @@ def location_phone(payload: bytes) -> bytes:
         payload: header and body, unescaped, without the check byte.
     """
     p: cython.p_const_uchar = payload
-    size: cython.Py_ssize_t = _plain_header(p, len(payload))
+    size: cython.Py_ssize_t = _plain_header(p, 0, len(payload))
     if size < 0:
         return b""
     msg_id: cython.uint = _u16(p, 0)
@@ -306,13 +316,64 @@ class LocationColumns:
         """
         p: cython.p_const_uchar = payload
         length: cython.Py_ssize_t = len(payload)
-        start: cython.Py_ssize_t = _plain_header(p, length)
-        if start < 0:
+        size: cython.Py_ssize_t = _plain_header(p, 0, length)
+        if size < 0:
             return _not_plain
-        end: cython.Py_ssize_t = start + (_u16(p, 2) & _length_mask)
-        end = min(end, length)
+        return self._frame(p, 0, length, size, terminal_id, received_ms, session_id, spool_seq)
+
+    def add_many(
+        self, data: bytes, index: Any, first: cython.Py_ssize_t, ids: dict[bytes, int], spool_seq: cython.longlong
+    ) -> int:
+        """Take frames of a group of the spool, up to one that has to be looked at otherwise.
+
+        Args:
+            data: the group.
+            index: where its frames are, as `groups.split` says.
+            first: number of the first frame to take.
+            ids: phone bytes of a header -> key of the terminal in the store.
+            spool_seq: number of the group.
+
+        Returns:
+            Number of the first frame that was not taken: its phone is not in `ids`, or `add` would refuse it.
+        """
+        p: cython.p_const_uchar = data
+        frames: cython.longlong[::1] = index
+        count: cython.Py_ssize_t = len(index) // 4
+        n: cython.Py_ssize_t = first
+        while n < count:
+            at: cython.Py_ssize_t = frames[n * 4]
+            length: cython.Py_ssize_t = frames[n * 4 + 1]
+            size: cython.Py_ssize_t = _plain_header(p, at, length)
+            if size < 0:
+                break
+            terminal_id: object = ids.get(p[at + 4 : at + 10] if size == 12 else p[at + 5 : at + 15])
+            if terminal_id is None:
+                break
+            received_ms: cython.longlong = frames[n * 4 + 2] // 1000
+            session_id: cython.longlong = frames[n * 4 + 3]
+            if self._frame(p, at, length, size, terminal_id, received_ms, session_id, spool_seq) <= 0:
+                break
+            n += 1
+        return n
+
+    @cython.cfunc
+    def _frame(
+        self,
+        p: cython.p_const_uchar,
+        at: cython.Py_ssize_t,
+        length: cython.Py_ssize_t,
+        size: cython.Py_ssize_t,
+        terminal_id: cython.longlong,
+        received_ms: cython.longlong,
+        session_id: cython.longlong,
+        spool_seq: cython.longlong,
+    ) -> cython.longlong:
+        """What `add` does with a payload of `length` bytes at `at`, of which `size` are its header."""
+        start: cython.Py_ssize_t = at + size
+        end: cython.Py_ssize_t = start + (_u16(p, at + 2) & _length_mask)
+        end = min(end, at + length)
         serial: cython.uint = _u16(p, start - 2)
-        msg_id: cython.uint = _u16(p, 0)
+        msg_id: cython.uint = _u16(p, at)
         added: cython.longlong = _not_plain
         if msg_id == 0x0200:
             text_before: cython.Py_ssize_t = self._text_used
@@ -329,7 +390,7 @@ class LocationColumns:
         elif msg_id == 0x0704:
             added = self._batch(p, start, end, serial, terminal_id, received_ms, session_id, spool_seq)
         if added > 0:
-            tolerated: cython.uint = _header_deviations(p, start, length)
+            tolerated: cython.uint = _header_deviations(p, at, size, length)
             if tolerated:
                 self._note(tolerated)
         return added
@@ -505,6 +566,7 @@ class LocationColumns:
         """Items 附加信息 (§4.4) into their columns, all else into text; returns which columns are filled."""
         integers: cython.longlong[::1] = self._integers
         slot_of: cython.p_const_uchar = _SLOT_OF
+        is_alarm: cython.p_const_uchar = _IS_ALARM
         length_of: cython.p_const_uchar = _LENGTH_OF
         present: cython.uint = 0
         value: cython.uint
@@ -520,6 +582,8 @@ class LocationColumns:
             if slot == 0 or present & bit or not _fits(p[at], length, length_of[p[at]]):
                 self._write_item(p, at, at + 2, at + 2 + length, opened)
                 opened = True
+                if is_alarm[p[at]]:
+                    present |= _alarm_bit
                 if slot and not _fits(p[at], length, length_of[p[at]]):
                     self._found |= _length_unknown
                 elif slot == 0 and _is_odd(p[at], length):
@@ -532,10 +596,14 @@ class LocationColumns:
                 else:
                     value = _u16(p, at + 2)
                 present |= bit
-                integers[row + _int_items + slot - 1] = value
                 if slot <= _tenths_items:
-                    self._reals[real + _real_tenths + slot] = value / 10.0
-                elif length == 3:
+                    self._reals[real + _real_tenths + slot - 1] = value / 10.0
+                elif p[at] == _analog_item:
+                    integers[row + _int_items + slot - 1] = value & 0xFFFF
+                    integers[row + _int_analog_1] = value >> 16
+                else:
+                    integers[row + _int_items + slot - 1] = value
+                if length == 3:
                     present |= _fatigue_bit
                     integers[row + _int_fatigue] = p[at + 4]
                     if p[at + 4] > 100:
@@ -609,56 +677,58 @@ class LocationColumns:
 
     def rows(self) -> list[tuple[object, ...]]:
         """The rows, each in the order of POSITION_COLUMNS."""
-        v: cython.longlong[::1] = self._integers
-        r: cython.double[::1] = self._reals
-        text: str = self._text_array[: self._text_used].decode("ascii")
-        result: list[tuple[object, ...]] = []
-        n: cython.Py_ssize_t
-        for n in range(self._count):
-            i: cython.Py_ssize_t = n * _int_stripe
-            f: cython.Py_ssize_t = n * _real_stripe
-            has: cython.longlong = v[i + _int_present]
-            start: cython.Py_ssize_t = v[i + _int_text_start]
-            end: cython.Py_ssize_t = v[i + _int_text_end]
-            result.append(
-                (
-                    v[i],
-                    v[i + 1],
-                    v[i + 2],
-                    v[i + 3],
-                    v[i + 4],
-                    v[i + 5],
-                    v[i + 6],
-                    v[i + 7],
-                    v[i + 8],
-                    v[i + 9],
-                    v[i + 10],
-                    v[i + 11],
-                    r[f] if has & _latitude_bit else None,
-                    r[f + 1] if has & _longitude_bit else None,
-                    v[i + 12],
-                    r[f + 2],
-                    v[i + 13],
-                    r[f + 3] if has & (1 << 1) else None,
-                    r[f + 4] if has & (1 << 2) else None,
-                    r[f + 5] if has & (1 << 3) else None,
-                    v[i + 17] if has & (1 << 4) else None,
-                    v[i + 18] if has & (1 << 5) else None,
-                    v[i + 19] if has & (1 << 6) else None,
-                    v[i + 20] if has & (1 << 7) else None,
-                    v[i + 21] if has & (1 << 8) else None,
-                    v[i + 22] if has & (1 << 9) else None,
-                    v[i + _int_fatigue] if has & _fatigue_bit else None,
-                    v[i + 23] if has & (1 << 10) else None,
-                    v[i + 24] if has & (1 << 11) else None,
-                    v[i + 25] & 0xFFFF if has & (1 << 12) else None,
-                    v[i + 25] >> 16 if has & (1 << 12) else None,
-                    v[i + 26] if has & (1 << 13) else None,
-                    v[i + 27] if has & (1 << 14) else None,
-                    text[start:end] if end > start else None,
-                )
-            )
-        return result
+        found: list[tuple[object, ...]] = _out.rows(
+            self._integer_array, self._real_array, self._text_array, 0, self._count
+        )
+        return found
+
+    def row(self, number: int) -> tuple[object, ...]:
+        """One of the rows, counted from 0.
+
+        Raises:
+            IndexError: there is none of that number.
+        """
+        if not 0 <= number < self._count:
+            raise IndexError(f"row {number} of {self._count}")
+        found: tuple[object, ...] = _out.rows(
+            self._integer_array, self._real_array, self._text_array, number, number + 1
+        )[0]
+        return found
+
+    def copy_rows(self) -> bytes:
+        """The rows as fields of PostgreSQL's binary COPY, without its head and end."""
+        packed: bytes = _out.copy_rows(self._integer_array, self._real_array, self._text_array, self._count)
+        return packed
+
+    def misdated(self, from_ms: int, to_ms: int) -> int:
+        """How many rows have a doubtful time, or one that is not in [from_ms, to_ms)."""
+        found: int = _out.misdated(self._integer_array, self._count, from_ms, to_ms)
+        return found
+
+    def days(self) -> list[int]:
+        """Days of UTC (milliseconds of their beginning) on which the good times lie, rising."""
+        found: list[int] = _out.days(self._integer_array, self._count)
+        return found
+
+    def hours(self) -> list[tuple[int, int]]:
+        """(hour_ms, terminal_id) of good times, rising; terminal 0 in the hour of receipt and the one before."""
+        found: list[tuple[int, int]] = _out.hours(self._integer_array, self._count)
+        return found
+
+    def alarm_rows(self) -> list[int]:
+        """Numbers of the rows with an item of `column_tables.ALARM_ITEMS`."""
+        found: list[int] = _out.alarm_rows(self._integer_array, self._count)
+        return found
+
+    def heard(self, last_seen: dict[int, int], step_ms: int) -> list[tuple[int, int]]:
+        """See `column_rows.heard`."""
+        found: list[tuple[int, int]] = _out.heard(self._integer_array, self._count, last_seen, step_ms)
+        return found
+
+    def flag_changes(self, slots: dict[int, int], state: Any) -> list[tuple[int, int, int, int, int]]:
+        """See `column_rows.flag_changes`."""
+        found: list[tuple[int, int, int, int, int]] = _out.flag_changes(self._integer_array, self._count, slots, state)
+        return found
 
 
 @cython.cfunc
@@ -687,9 +757,11 @@ def _micro_degrees(raw: cython.uint, negative: cython.uint) -> cython.longlong:
 
 @cython.cfunc
 @cython.exceptval(check=False)
-def _header_deviations(p: cython.p_const_uchar, size: cython.Py_ssize_t, length: cython.Py_ssize_t) -> cython.uint:
+def _header_deviations(
+    p: cython.p_const_uchar, at: cython.Py_ssize_t, size: cython.Py_ssize_t, length: cython.Py_ssize_t
+) -> cython.uint:
     """What `header.parse_header` notes of a header that `_plain_header` has taken."""
-    properties: cython.uint = _u16(p, 2)
+    properties: cython.uint = _u16(p, at + 2)
     found: cython.uint = 0
     if size + (properties & _length_mask) != length:
         found |= _length_mismatch
@@ -700,7 +772,7 @@ def _header_deviations(p: cython.p_const_uchar, size: cython.Py_ssize_t, length:
     if properties & _part_bit:
         found |= _part_bit_wrong
     i: cython.Py_ssize_t
-    for i in range(4 if size == 12 else 5, 10 if size == 12 else 15):
+    for i in range(at + (4 if size == 12 else 5), at + (10 if size == 12 else 15)):
         if p[i] > 0x99 or (p[i] & 0x0F) > 9:
             found |= _phone_not_bcd
     return found

@@ -4,8 +4,12 @@ Cost: positions are clustered on the device time, so what is old lies together a
 tables rise with arrival, so only their low end is looked at. Nothing needs an index on the receive time.
 """
 
+from jtgate.codecs import timebase
 from jtgate.storage.sqlite.connection import Database
 from jtgate.storage.sqlite.writes import add_count
+from jtgate.storage.tables import KEPT_LONG, KEPT_LONG_DAYS, Table
+
+_DAY_MS = 86_400_000
 
 #: A device time can be days earlier than the receive time (盲区补报), so both are asked.
 _POSITIONS = """
@@ -39,6 +43,22 @@ DELETE FROM quarantine WHERE id IN (
     ORDER BY received_us LIMIT :rows_max
 )
 """
+_HOURS = """
+DELETE FROM position_hours WHERE (terminal_id, hour_ms) IN (
+    SELECT terminal_id, hour_ms FROM position_hours WHERE hour_ms < :before_ms ORDER BY hour_ms LIMIT :rows_max
+)
+"""
+
+
+def _of_long_keeping(table: Table) -> str:
+    ended = "AND ended_ms IS NOT NULL" if "ended_ms" in table.columns else ""
+    return f"""
+        DELETE FROM {table.name} WHERE id IN (
+            SELECT id FROM {table.name} WHERE {table.time} < :long_before_ms {ended}
+            ORDER BY {table.time} LIMIT :rows_max
+        )
+    """
+
 
 _DELETIONS = (
     ("positions", _POSITIONS),
@@ -48,15 +68,19 @@ _DELETIONS = (
     ("messages", _BY_ARRIVAL.format(table="messages")),
     ("sessions", _SESSIONS),
     ("quarantine", _QUARANTINE),
+    ("position_hours", _HOURS),
+    *((table.name, _of_long_keeping(table)) for table in KEPT_LONG),
 )
 
 
 def delete_before(database: Database, before_ms: int, rows_max: int) -> int:
     """Delete at most `rows_max` rows per statement that are older than `before_ms`; rows deleted."""
     deleted = 0
+    long_before_ms = min(before_ms, timebase.now_ms() - KEPT_LONG_DAYS * _DAY_MS)
+    params: dict[str, object] = {"before_ms": before_ms, "long_before_ms": long_before_ms, "rows_max": rows_max}
     for table, sql in _DELETIONS:
         with database.transaction() as connection:
-            connection.execute(sql, {"before_ms": before_ms, "rows_max": rows_max})
+            connection.execute(sql, params)
             rows = connection.changes()
             add_count(connection, table, -rows)
         deleted += rows

@@ -14,12 +14,15 @@ from pathlib import Path
 import apsw
 
 from jtgate.codecs import timebase
-from jtgate.storage.model import POSITION_COLUMNS, PartRow, StoreBatch, Written
+from jtgate.storage.model import POSITION_COLUMNS, RESEND_WINDOW_MS, PartRow, StoreBatch, Written
+from jtgate.storage.sqlite import registry
 from jtgate.storage.sqlite.connection import Database, open_connection
 from jtgate.storage.sqlite.migrations import migrations
 from jtgate.storage.sqlite.retention import delete_before
+from jtgate.storage.sqlite.rollup import HourlyFigures
 from jtgate.storage.sqlite.writes import COUNTED_TABLES, set_cursor, write_batch
-from jtgate.storage.store import Row, StoreError, StoreTooNew, StoreUnavailable, TimedKey
+from jtgate.storage.store import Key, Row, StoreError, StoreTooNew, StoreUnavailable, TimedKey
+from jtgate.storage.tables import BY_KEY, READABLE
 
 #: The hot pages of the index on the terminal: about one page of 4 KiB for each of 10,000 terminals.
 CACHE_BYTES = 64 << 20
@@ -32,8 +35,8 @@ CREATE TABLE IF NOT EXISTS jtgate_migrations (
 ) STRICT
 """
 _SMALL_TABLES = ("terminals", "sessions", "quarantine", "parts")
-#: Tables whose key is a TimedKey.
-_TIMED_TABLES = ("positions", "card_events")
+#: Views for other programs begin with this.
+_VIEWS = "jtgate_v1_"
 _ANY_TIME_MS = 1 << 62
 _AND_HELD = "AND q.state = 'held'"
 
@@ -62,6 +65,7 @@ class SqliteStore:
 
     def __init__(self, path: Path) -> None:
         self._db = Database(path, unavailable=StoreUnavailable, failed=StoreError, connect=_connect)
+        self._figures = HourlyFigures(self._db)
         try:
             self._refuse_newer()
         except BaseException:
@@ -82,6 +86,13 @@ class SqliteStore:
                     (migration.version, migration.name, timebase.now_ms()),
                 )
         return [migration.name for migration in pending]
+
+    def pending(self) -> list[str]:
+        """See Store."""
+        table = self._db.number("SELECT count(*) FROM sqlite_master WHERE name = 'jtgate_migrations'")
+        found = self._db.query("SELECT version FROM jtgate_migrations") if table else []
+        done = {version for (version,) in found}
+        return [migration.name for migration in migrations() if migration.version not in done]
 
     def terminal_ids(self, phones: Iterable[str], now_ms: int) -> dict[str, int]:
         """See Store."""
@@ -146,17 +157,20 @@ class SqliteStore:
             found.setdefault(terminal_id, set()).add(minutes)
         return {terminal_id: frozenset(minutes) for terminal_id, minutes in found.items()}
 
-    def stored(self, table: str, keys: Collection[TimedKey]) -> set[TimedKey]:
+    def stored(self, table: str, keys: Collection[Key]) -> set[Key]:
         """See Store."""
-        if table not in _TIMED_TABLES:
-            raise StoreError(f"rows of {table} have another key")
+        known = BY_KEY.get(table)
+        if known is None:
+            raise StoreError(f"rows of {table} are not asked for by key")
+        given = [tuple(key) for key in keys]
+        same = [f"r.{name} = k.value ->> {number}" for number, name in enumerate(known.key)]
+        if table == "messages":
+            same[-1] = f"r.received_ms BETWEEN (k.value ->> 4) - {RESEND_WINDOW_MS} AND k.value ->> 4"
         found = self._db.query(
-            "SELECT k.value ->> 0, k.value ->> 1, k.value ->> 2 FROM json_each(?) AS k WHERE EXISTS ("
-            f"SELECT 1 FROM {table} AS r WHERE r.device_time_ms = k.value ->> 1 AND r.terminal_id = k.value ->> 0 "
-            "AND r.fingerprint = k.value ->> 2)",
-            (json.dumps(list(keys)),),
+            f"SELECT k.key FROM json_each(?) AS k WHERE EXISTS (SELECT 1 FROM {table} AS r WHERE {' AND '.join(same)})",
+            (json.dumps(given),),
         )
-        return {(int(values[0]), int(values[1]), int(values[2])) for values in found}
+        return {given[number] for (number,) in found}
 
     def transport_of(self, session_id: int) -> str:
         """See Store."""
@@ -184,14 +198,30 @@ class SqliteStore:
         )
 
     def positions(
-        self, *, terminal: str | None = None, from_ms: int = 0, to_ms: int | None = None, limit: int = 1000
+        self,
+        *,
+        terminal: str | None = None,
+        from_ms: int = 0,
+        to_ms: int | None = None,
+        after: TimedKey | None = None,
+        limit: int = 1000,
     ) -> list[Row]:
         """See Store. `to_ms` is included."""
+        beyond = ""
+        if after is not None:
+            from_ms = max(from_ms, after[1])
+            beyond = (
+                "AND (p.device_time_ms, p.terminal_id, p.fingerprint) > (:after_time_ms, :after_id, :after_fingerprint)"
+            )
+        after_id, after_time_ms, after_fingerprint = after or (None, None, None)
         return self._rows(
             f"SELECT {_POSITION_FIELDS} FROM positions AS p JOIN terminals AS t ON t.id = p.terminal_id "
-            f"WHERE {_of_terminal('p', terminal)} AND p.device_time_ms BETWEEN :from_ms AND :to_ms "
+            f"WHERE {_of_terminal('p', terminal)} AND p.device_time_ms BETWEEN :from_ms AND :to_ms {beyond} "
             "ORDER BY p.device_time_ms, p.terminal_id, p.fingerprint LIMIT :limit",
             terminal=terminal,
+            after_id=after_id,
+            after_time_ms=after_time_ms,
+            after_fingerprint=after_fingerprint,
             from_ms=from_ms,
             to_ms=_ANY_TIME_MS if to_ms is None else to_ms,
             limit=limit,
@@ -240,6 +270,70 @@ class SqliteStore:
             limit=limit,
         )
 
+    def facts(
+        self, table: str, *, terminal: str | None = None, from_ms: int = 0, to_ms: int | None = None, limit: int = 1000
+    ) -> list[Row]:
+        """See Store."""
+        known = READABLE.get(table)
+        if known is None:
+            raise StoreError(f"{table} is not read this way")
+        return self._rows(
+            f"SELECT t.terminal, e.* FROM {table} AS e LEFT JOIN terminals AS t ON t.id = e.terminal_id "
+            f"WHERE {_of_terminal('e', terminal)} AND e.{known.time} BETWEEN :from_ms AND :to_ms "
+            f"ORDER BY e.{known.time} DESC, e.id DESC LIMIT :limit",
+            terminal=terminal,
+            from_ms=from_ms,
+            to_ms=_ANY_TIME_MS if to_ms is None else to_ms,
+            limit=limit,
+        )
+
+    def views(self) -> dict[str, list[tuple[str, str]]]:
+        """See Store. SQLite gives the type of a column only where it is a column of a table."""
+        names = self._db.query(
+            "SELECT name FROM sqlite_master WHERE type = 'view' AND name GLOB ? ORDER BY name", (f"{_VIEWS}*",)
+        )
+        return {
+            name.removeprefix(_VIEWS): [
+                (column, kind) for column, kind in self._db.query(f"SELECT name, type FROM pragma_table_info('{name}')")
+            ]
+            for (name,) in names
+        }
+
+    def view(self, name: str, *, terminal: str | None = None, limit: int = 1000) -> list[Row]:
+        """See Store."""
+        columns = {column for column, _ in self.views().get(name, ())}
+        if not columns:
+            raise StoreError(f"there is no view {name}")
+        if terminal is not None and "terminal" not in columns:
+            raise StoreError(f"rows of the view {name} are not of one terminal")
+        own = "terminal = :terminal" if terminal is not None else "1"
+        return self._rows(
+            f"SELECT * FROM {_VIEWS}{name} WHERE {own} LIMIT :limit",
+            terminal=terminal,
+            limit=limit,
+        )
+
+    def registry_put(self, kind: str, rows: Sequence[Row], now_ms: int) -> list[str]:
+        """See Store."""
+        with self._db.transaction() as connection:
+            return registry.put(connection, kind, rows, now_ms)
+
+    def registry_rows(
+        self, kind: str, *, key: Sequence[object] = (), at_ms: int | None = None, limit: int = 1000
+    ) -> list[Row]:
+        """See Store."""
+        with self._db.locked() as connection:
+            return registry.rows(connection, kind, key, at_ms, limit)
+
+    def prepare(self, now_ms: int) -> int:
+        """See Store. A file needs no preparation."""
+        _ = now_ms
+        return 0
+
+    def roll_up(self, now_ms: int, *, hours_max: int = 48) -> int:
+        """See Store."""
+        return self._figures.roll_up(now_ms, hours_max)
+
     def quarantine(
         self, *, terminal: str | None = None, held_only: bool = True, after_id: int = 0, limit: int = 1000
     ) -> list[Row]:
@@ -283,7 +377,7 @@ class SqliteStore:
         }
 
     def retain(self, before_ms: int, *, rows_max: int = 20_000) -> int:
-        """See Store. Open sessions, held quarantine and terminals are not deleted."""
+        """See Store. Open sessions and terminals are not deleted; of facts about alarms and trips see `retention`."""
         return delete_before(self._db, before_ms, rows_max)
 
     def close(self) -> None:

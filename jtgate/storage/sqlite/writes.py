@@ -7,17 +7,18 @@ import apsw
 from jtgate.storage.model import (
     POSITION_COLUMNS,
     RESEND_WINDOW_MS,
-    AlarmEventRow,
-    CardEventRow,
     MessageRow,
     PartRow,
-    QuarantineRow,
+    PositionRow,
     SessionClosed,
     SessionOpened,
     StoreBatch,
     TerminalUpdate,
     Written,
 )
+from jtgate.storage.sqlite import rollup
+from jtgate.storage.tables import FACTS, REPLACED, Table
+from jtgate.storage.texts import without_halves
 
 REASON_GATEWAY_LOST = "gateway_lost"
 
@@ -31,9 +32,6 @@ def _insert(verb: str, table: str, columns: Sequence[str]) -> str:
 
 
 _INSERT_POSITION = _insert("INSERT OR IGNORE", "positions", POSITION_COLUMNS)
-_INSERT_ALARM = _insert("INSERT OR IGNORE", "alarm_events", AlarmEventRow._fields)
-_INSERT_CARD = _insert("INSERT OR IGNORE", "card_events", CardEventRow._fields)
-_INSERT_QUARANTINE = _insert("INSERT OR IGNORE", "quarantine", QuarantineRow._fields)
 _INSERT_PART = _insert("INSERT OR IGNORE", "parts", PartRow._fields)
 _INSERT_MESSAGE = f"""
 INSERT OR IGNORE INTO messages ({", ".join(MessageRow._fields)})
@@ -44,6 +42,19 @@ WHERE NOT EXISTS (
     AND received_ms BETWEEN ?5 - {RESEND_WINDOW_MS} AND ?5
 )
 """
+
+
+def _insert_fact(table: Table) -> str:
+    if table.repeats == "keep":
+        return _insert("INSERT OR IGNORE", table.name, table.columns)
+    settings = ", ".join(f"{name} = excluded.{name}" for name in table.columns if name not in table.key)
+    return (
+        f"{_insert('INSERT', table.name, table.columns)} ON CONFLICT ({', '.join(table.key)}) DO UPDATE SET {settings} "
+        f"WHERE {table.name}.updated_ms <= excluded.updated_ms"
+    )
+
+
+_INSERT_FACT = {table.name: _insert_fact(table) for table in FACTS}
 
 _OPENED = SessionOpened._fields
 _CLOSED = SessionClosed._fields
@@ -88,20 +99,20 @@ def write_batch(connection: apsw.Connection, batch: StoreBatch) -> Written:
     """Write a batch inside a transaction of the caller."""
     new = total = 0
     for table, sql, rows in (
-        ("positions", _INSERT_POSITION, batch.positions),
-        ("alarm_events", _INSERT_ALARM, batch.alarm_events),
-        ("card_events", _INSERT_CARD, batch.card_events),
+        ("positions", _INSERT_POSITION, _positions(batch)),
         ("messages", _INSERT_MESSAGE, batch.messages),
-        ("quarantine", _INSERT_QUARANTINE, batch.quarantine),
+        *((name, sql, getattr(batch, name)) for name, sql in _INSERT_FACT.items()),
     ):
         if rows:
-            inserted = _run(connection, sql, rows)
+            inserted = _run(connection, sql, rows if table == "positions" else map(without_halves, rows))
             add_count(connection, table, inserted)
-            new += inserted
-            total += len(rows)
+            if table not in REPLACED:
+                new += inserted
+                total += len(rows)
+    rollup.note(connection, rollup.hours_of(batch))
     _write_sessions(connection, batch)
     if batch.terminals:
-        connection.executemany(_UPDATE_TERMINAL, (update._asdict() for update in batch.terminals))
+        connection.executemany(_UPDATE_TERMINAL, (_facts_of(update) for update in batch.terminals))
     if batch.zones:
         connection.executemany("INSERT OR IGNORE INTO terminal_zones VALUES (?, ?)", batch.zones)
     if batch.parts:
@@ -125,11 +136,21 @@ def add_count(connection: apsw.Connection, table: str, rows: int) -> None:
 def _write_sessions(connection: apsw.Connection, batch: StoreBatch) -> None:
     """Beginnings and ends may come in any order; a real end overrides one that was inferred."""
     if batch.opened:
-        connection.executemany(_UPSERT_OPENED, batch.opened)
+        connection.executemany(_UPSERT_OPENED, map(without_halves, batch.opened))
     if batch.closed:
         connection.executemany(_UPSERT_CLOSED, batch.closed)
     if batch.close_sessions_before:
         connection.executemany(_CLOSE_BEFORE, batch.close_sessions_before)
+
+
+def _positions(batch: StoreBatch) -> list[PositionRow]:
+    """Positions of both lanes; the texts of the fast one are ASCII of our own."""
+    fast = batch.columns.rows() if batch.columns is not None else []
+    return [*fast, *map(without_halves, batch.positions)]
+
+
+def _facts_of(update: TerminalUpdate) -> dict[str, object]:
+    return dict(zip(update._fields, without_halves(update), strict=True))
 
 
 def _run(connection: apsw.Connection, sql: str, rows: Iterable[Sequence[object]]) -> int:

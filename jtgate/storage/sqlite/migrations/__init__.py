@@ -1,28 +1,8 @@
-"""The schema of the embedded store, as numbered SQL files that are applied once, in order.
+"""The schema of the embedded store, see `storage.migrations`."""
 
-A file that has been released is never changed; a change of the schema is a new file.
-"""
-
-import re
-from importlib import resources
-from typing import NamedTuple
-
-_NAME = re.compile(r"(\d{4})_[a-z0-9_]+\.sql")
-
-
-class Migration(NamedTuple):
-    """One step of the schema."""
-
-    version: int
-    name: str
-    sql: str
+from jtgate.storage.migrations import Migration, read
 
 
 def migrations() -> list[Migration]:
     """All migrations of this release, oldest first."""
-    found = [
-        Migration(int(match[1]), file.name.removesuffix(".sql"), file.read_text(encoding="utf-8"))
-        for file in resources.files(__name__).iterdir()
-        if (match := _NAME.fullmatch(file.name))
-    ]
-    return sorted(found)
+    return read(__name__)

@@ -1,0 +1,1 @@
+"""The store in PostgreSQL 15 or later, with TimescaleDB where the server has it (design D7)."""

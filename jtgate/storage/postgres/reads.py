@@ -1,0 +1,304 @@
+"""The questions to the store: one statement each, by indexes, in autocommit, on a connection of their own."""
+
+from collections.abc import Collection, Iterable, Sequence
+from typing import Any, Final
+
+from jtgate.codecs import timebase
+from jtgate.storage.model import (
+    POSITION_COLUMNS,
+    RESEND_WINDOW_MS,
+    AlarmEventRow,
+    CardEventRow,
+    MessageRow,
+    PartRow,
+    QuarantineRow,
+    SessionClosed,
+    SessionOpened,
+    TerminalUpdate,
+)
+from jtgate.storage.postgres import registry
+from jtgate.storage.postgres.connection import Link
+from jtgate.storage.postgres.schema import views_schema
+from jtgate.storage.postgres.times import column, moment, selected
+from jtgate.storage.store import Key, Row, StoreError, TimedKey
+from jtgate.storage.tables import BY_KEY, POSITIONS, READABLE, Table
+
+#: The newest live position of terminal `t`; the bound steps over what lies in the future.
+_NEWEST_LIVE: Final = f"""
+CROSS JOIN LATERAL (
+    SELECT n.* FROM positions_all AS n
+    WHERE n.terminal_id = t.id AND n.backfill = 0 AND n.time_state <> {timebase.TIME_IN_FUTURE}
+    AND n.device_time <= %(future)s
+    ORDER BY n.device_time DESC, n.received DESC LIMIT 1
+) AS p
+"""
+_POSITION_FIELDS: Final = f"t.terminal, {selected('p', POSITION_COLUMNS)}"
+_TERMINAL_FIELDS: Final = selected(
+    "t", ["id", "terminal", "first_seen_ms", "updated_ms", *(f for f in TerminalUpdate._fields[2:])]
+)
+_SESSION_FIELDS: Final = selected("s", [*SessionOpened._fields, *SessionClosed._fields[1:]])
+_AND_HELD: Final = "AND q.state = 'held'"
+
+
+class Reader:
+    """The reading half of the store.
+
+    Args:
+        reads: a connection for it.
+        schema: of our tables.
+    """
+
+    def __init__(self, reads: Link, schema: str) -> None:
+        self._reads = reads
+        self._schema = schema
+
+    def cursor(self, consumer: str) -> int:
+        """See Store."""
+        return self._reads.number("SELECT seq FROM cursors WHERE consumer = %s", (consumer,))
+
+    def open_parts(self) -> list[PartRow]:
+        """See Store."""
+        fields = ", ".join(PartRow._fields)
+        found = self._reads.query(f"SELECT {fields} FROM parts ORDER BY received_us, spool_seq, id")
+        return [PartRow._make(values) for values in found]
+
+    def last_flags(self) -> dict[int, tuple[int, int, int]]:
+        """See Store. Flags that the terminal did not send are 0."""
+        found = self._reads.query(
+            f"SELECT t.id, {selected('p', ['device_time_ms'])}, coalesce(p.alarm_flags, 0), "
+            f"coalesce(p.video_alarm_flags, 0) FROM terminals AS t {_NEWEST_LIVE}",
+            {"future": _future()},
+        )
+        return {int(values[0]): (values[1], values[2], values[3]) for values in found}
+
+    def models(self) -> dict[int, tuple[str, str]]:
+        """See Store."""
+        found = self._reads.query(
+            "SELECT id, coalesce(manufacturer, ''), coalesce(model, '') FROM terminals "
+            "WHERE manufacturer IS NOT NULL OR model IS NOT NULL"
+        )
+        return {int(values[0]): (values[1], values[2]) for values in found}
+
+    def zones(self) -> dict[int, frozenset[int]]:
+        """See Store."""
+        found: dict[int, set[int]] = {}
+        for terminal_id, minutes in self._reads.query("SELECT terminal_id, zone_minutes FROM terminal_zones"):
+            found.setdefault(terminal_id, set()).add(minutes)
+        return {terminal_id: frozenset(minutes) for terminal_id, minutes in found.items()}
+
+    def stored(self, table: str, keys: Collection[Key]) -> set[Key]:
+        """See Store."""
+        known = BY_KEY.get(table)
+        if known is None:
+            raise StoreError(f"rows of {table} are not asked for by key")
+        if not keys:
+            return set()
+        given = [tuple(key) for key in keys]
+        numbers = self._reads.query(_stored_statement(known), [list(part) for part in _by_column(known, given)])
+        return {given[number - 1] for (number,) in numbers}
+
+    def transport_of(self, session_id: int) -> str:
+        """See Store."""
+        found = self._reads.query("SELECT coalesce(transport, '') FROM sessions WHERE session_id = %s", (session_id,))
+        return str(found[0][0]) if found else ""
+
+    def terminals(self, *, prefix: str = "", limit: int = 1000) -> list[Row]:
+        """See Store. In the order of their numbers."""
+        return self._rows(
+            f"SELECT t.id AS terminal_id, {_TERMINAL_FIELDS} FROM terminals AS t "
+            'WHERE starts_with(t.terminal, %(prefix)s) ORDER BY t.terminal COLLATE "C" LIMIT %(limit)s',
+            prefix=prefix,
+            limit=limit,
+        )
+
+    def sessions(self, *, terminal: str | None = None, open_only: bool = False, limit: int = 100) -> list[Row]:
+        """See Store. `closed_ms` and `reason` are None while a session is open."""
+        return self._rows(
+            f"SELECT t.terminal, {_SESSION_FIELDS} FROM sessions AS s LEFT JOIN terminals AS t ON t.id = s.terminal_id "
+            f"WHERE {_of_terminal('s', terminal)} {'AND s.closed IS NULL' if open_only else ''} "
+            "ORDER BY s.session_id DESC LIMIT %(limit)s",
+            terminal=terminal,
+            limit=limit,
+        )
+
+    def positions(
+        self,
+        *,
+        terminal: str | None = None,
+        from_ms: int = 0,
+        to_ms: int | None = None,
+        after: TimedKey | None = None,
+        limit: int = 1000,
+    ) -> list[Row]:
+        """See Store. `to_ms` is included."""
+        key = "p.device_time, p.terminal_id, p.fingerprint" if terminal is None else "p.device_time, p.fingerprint"
+        beyond = ""
+        if after is not None:
+            from_ms = max(from_ms, after[1])
+            own = "%(after_time)s, %(after_id)s, %(after_print)s"
+            beyond = f"AND ({key}) > ({own if terminal is None else own.replace('%(after_id)s, ', '')})"
+        until = "" if to_ms is None else "AND p.device_time <= %(to)s"
+        return self._rows(
+            f"SELECT {_POSITION_FIELDS} FROM positions_all AS p JOIN terminals AS t ON t.id = p.terminal_id "
+            f"WHERE {_of_terminal('p', terminal)} AND p.device_time >= %(from)s {until} {beyond} "
+            f"ORDER BY {key} LIMIT %(limit)s",
+            terminal=terminal,
+            limit=limit,
+            **{
+                "from": moment(from_ms),
+                "to": moment(to_ms),
+                "after_time": moment(after[1]) if after else None,
+                "after_id": after[0] if after else None,
+                "after_print": after[2] if after else None,
+            },
+        )
+
+    def last_positions(self, *, terminal: str | None = None, limit: int = 1000) -> list[Row]:
+        """See Store. In the order of the terminals' numbers."""
+        return self._rows(
+            f"SELECT {_POSITION_FIELDS} FROM terminals AS t {_NEWEST_LIVE} "
+            f"WHERE {'t.terminal = %(terminal)s' if terminal is not None else 'true'} "
+            'ORDER BY t.terminal COLLATE "C" LIMIT %(limit)s',
+            terminal=terminal,
+            future=_future(),
+            limit=limit,
+        )
+
+    def alarm_events(self, *, terminal: str | None = None, from_ms: int = 0, limit: int = 1000) -> list[Row]:
+        """See Store."""
+        return self._newest("alarm_events", AlarmEventRow._fields, "alarm_time_ms", terminal, from_ms, None, limit)
+
+    def card_events(self, *, terminal: str | None = None, from_ms: int = 0, limit: int = 1000) -> list[Row]:
+        """See Store."""
+        return self._newest("card_events", CardEventRow._fields, "device_time_ms", terminal, from_ms, None, limit)
+
+    def facts(
+        self, table: str, *, terminal: str | None = None, from_ms: int = 0, to_ms: int | None = None, limit: int = 1000
+    ) -> list[Row]:
+        """See Store."""
+        known = READABLE.get(table)
+        if known is None:
+            raise StoreError(f"{table} is not read this way")
+        return self._newest(known.name, known.columns, known.time, terminal, from_ms, to_ms, limit)
+
+    def messages(self, *, terminal: str | None = None, msg_id: int | None = None, limit: int = 1000) -> list[Row]:
+        """See Store. In the order of arrival."""
+        return self._rows(
+            f"SELECT t.terminal, m.id, {selected('m', MessageRow._fields)} FROM messages AS m "
+            "JOIN terminals AS t ON t.id = m.terminal_id "
+            f"WHERE {_of_terminal('m', terminal)} {'AND m.msg_id = %(msg_id)s' if msg_id is not None else ''} "
+            "ORDER BY m.id DESC LIMIT %(limit)s",
+            terminal=terminal,
+            msg_id=msg_id,
+            limit=limit,
+        )
+
+    def views(self) -> dict[str, list[tuple[str, str]]]:
+        """See Store."""
+        found: dict[str, list[tuple[str, str]]] = {}
+        for view, name, kind in self._reads.query(
+            "SELECT c.relname, a.attname, format_type(a.atttypid, a.atttypmod) FROM pg_class AS c "
+            "JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped "
+            "WHERE c.relnamespace = to_regnamespace(%s) AND c.relkind = 'v' ORDER BY c.relname, a.attnum",
+            (f'"{views_schema(self._schema)}"',),
+        ):
+            found.setdefault(view, []).append((name, kind))
+        return found
+
+    def view(self, name: str, *, terminal: str | None = None, limit: int = 1000) -> list[Row]:
+        """See Store."""
+        names = {column for column, _ in self.views().get(name, ())}
+        if not names:
+            raise StoreError(f"there is no view {name}")
+        if terminal is not None and "terminal" not in names:
+            raise StoreError(f"rows of the view {name} are not of one terminal")
+        return self._rows(
+            f'SELECT * FROM "{views_schema(self._schema)}"."{name}" '
+            f"WHERE {'terminal = %(terminal)s' if terminal is not None else 'true'} LIMIT %(limit)s",
+            terminal=terminal,
+            limit=limit,
+        )
+
+    def registry_rows(
+        self, kind: str, *, key: Sequence[object] = (), at_ms: int | None = None, limit: int = 1000
+    ) -> list[Row]:
+        """See Store."""
+        with self._reads.connection() as connection:
+            return registry.rows(connection, kind, key, at_ms, limit)
+
+    def quarantine(
+        self, *, terminal: str | None = None, held_only: bool = True, after_id: int = 0, limit: int = 1000
+    ) -> list[Row]:
+        """See Store."""
+        fields = selected("q", ["id", *QuarantineRow._fields, "state", "replayed_ms"])
+        return self._rows(
+            f"SELECT {fields}, q.received_us / 1000 AS received_ms FROM quarantine AS q WHERE q.id > %(after_id)s "
+            f"{'AND q.terminal = %(terminal)s' if terminal is not None else ''} "
+            f"{_AND_HELD if held_only else ''} ORDER BY q.id LIMIT %(limit)s",
+            terminal=terminal,
+            after_id=after_id,
+            limit=limit,
+        )
+
+    def _newest(
+        self,
+        table: str,
+        fields: Iterable[str],
+        time: str,
+        terminal: str | None,
+        from_ms: int,
+        to_ms: int | None,
+        limit: int,
+    ) -> list[Row]:
+        at = f"e.{column(time)}"
+        return self._rows(
+            f"SELECT t.terminal, e.id, {selected('e', fields)} FROM {table} AS e "
+            "LEFT JOIN terminals AS t ON t.id = e.terminal_id "
+            f"WHERE {_of_terminal('e', terminal)} AND {at} >= %(from)s "
+            f"{'' if to_ms is None else f'AND {at} <= %(to)s'} ORDER BY {at} DESC, e.id DESC LIMIT %(limit)s",
+            terminal=terminal,
+            limit=limit,
+            **{"from": moment(from_ms), "to": moment(to_ms)},
+        )
+
+    def _rows(self, statement: str, **values: object) -> list[Row]:
+        return list(self._reads.rows(statement, values))
+
+
+def _of_terminal(alias: str, terminal: str | None) -> str:
+    """Condition on the terminal, in a form that uses the index on its id."""
+    if terminal is None:
+        return "true"
+    return f"{alias}.terminal_id = (SELECT id FROM terminals WHERE terminal = %(terminal)s)"
+
+
+def _future() -> Any:
+    return moment(timebase.now_ms() + timebase.FUTURE_LIMIT_MS)
+
+
+# ------------------------------------------------------------------------------------------ rows by natural key
+
+_TYPES: Final = {"source": "text", "terminal_id": "integer", "msg_id": "integer", "serial": "integer"}
+
+
+def _stored_statement(table: Table) -> str:
+    """Numbers, from 1, of the keys that have a row; the keys come as one array for each of their parts."""
+    arrays = ", ".join(f"%s::{_type(name)}[]" for name in table.key)
+    parts = ", ".join(f"k{number}" for number in range(len(table.key)))
+    same = [f"r.{column(name)} = k.k{number}" for number, name in enumerate(table.key)]
+    if table.name == "messages":
+        same[-1] = f"r.received BETWEEN k.k4 - interval '{RESEND_WINDOW_MS} milliseconds' AND k.k4"
+    rows = "positions_all" if table is POSITIONS else table.name
+    return (
+        f"SELECT k.number FROM unnest({arrays}) WITH ORDINALITY AS k ({parts}, number) "
+        f"WHERE EXISTS (SELECT FROM {rows} AS r WHERE {' AND '.join(same)})"
+    )
+
+
+def _type(field: str) -> str:
+    return "timestamptz" if field.endswith("_ms") else _TYPES.get(field, "bigint")
+
+
+def _by_column(table: Table, keys: Sequence[Key]) -> Iterable[Iterable[object]]:
+    for name, part in zip(table.key, zip(*keys, strict=True), strict=True):
+        yield map(moment, part) if name.endswith("_ms") else part

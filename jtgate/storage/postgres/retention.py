@@ -1,0 +1,77 @@
+"""Deletion of old rows in small batches, each a transaction of its own; positions with a good time go by whole days.
+
+The tables rise with arrival, so only the low end of their `id` is looked at: nothing needs an index on the receive
+time.
+"""
+
+from typing import Final
+
+from jtgate.codecs import timebase
+from jtgate.storage.postgres.connection import Link
+from jtgate.storage.postgres.times import column, moment
+from jtgate.storage.postgres.writes import add_count
+from jtgate.storage.tables import KEPT_LONG, KEPT_LONG_DAYS, Table
+
+_DAY_MS: Final = 86_400_000
+
+_BY_ARRIVAL: Final = """
+DELETE FROM {table} WHERE id IN (
+    SELECT id FROM (SELECT id, {time} AS at FROM {table} ORDER BY id LIMIT %(rows_max)s) AS oldest
+    WHERE at < %(before)s
+)
+"""
+_MISDATED: Final = """
+DELETE FROM positions_misdated WHERE (terminal_id, device_time, fingerprint) IN (
+    SELECT terminal_id, device_time, fingerprint FROM positions_misdated
+    WHERE received < %(before)s ORDER BY received LIMIT %(rows_max)s
+)
+"""
+_SESSIONS: Final = """
+DELETE FROM sessions WHERE session_id IN (
+    SELECT session_id FROM sessions WHERE closed < %(before)s ORDER BY closed LIMIT %(rows_max)s
+)
+"""
+_QUARANTINE: Final = """
+DELETE FROM quarantine WHERE id IN (
+    SELECT id FROM quarantine WHERE received_us < %(before_ms)s * 1000 ORDER BY received_us LIMIT %(rows_max)s
+)
+"""
+
+
+def _of_long_keeping(table: Table) -> str:
+    ended = "AND ended IS NOT NULL" if "ended_ms" in table.columns else ""
+    at = column(table.time)
+    return f"""
+        DELETE FROM {table.name} WHERE id IN (
+            SELECT id FROM {table.name} WHERE {at} < %(long_before)s {ended} ORDER BY {at} LIMIT %(rows_max)s
+        )
+    """
+
+
+_DELETIONS: Final = (
+    ("positions", _MISDATED),
+    ("alarm_events", _BY_ARRIVAL.format(table="alarm_events", time="received")),
+    ("card_events", _BY_ARRIVAL.format(table="card_events", time="received")),
+    ("messages", _BY_ARRIVAL.format(table="messages", time="received")),
+    ("sessions", _SESSIONS),
+    ("quarantine", _QUARANTINE),
+    *((table.name, _of_long_keeping(table)) for table in KEPT_LONG),
+)
+
+
+def delete_before(link: Link, before_ms: int, rows_max: int) -> int:
+    """Delete at most `rows_max` rows per statement that are older than `before_ms`; rows deleted."""
+    deleted = 0
+    params = {
+        "before": moment(before_ms),
+        "before_ms": before_ms,
+        "long_before": moment(min(before_ms, timebase.now_ms() - KEPT_LONG_DAYS * _DAY_MS)),
+        "rows_max": rows_max,
+    }
+    for table, statement in _DELETIONS:
+        with link.transaction() as cursor:
+            cursor.execute(statement.encode(), params)
+            rows = cursor.rowcount
+            add_count(cursor, table, -rows)
+        deleted += rows
+    return deleted

@@ -11,6 +11,7 @@ from jtgate.cli import (
     messages,
     profiles,
     quarantine,
+    registry,
     serve,
     sessions,
     simulate,
@@ -59,6 +60,7 @@ for _command in (
     terminals.terminals,
     profiles.profiles,
     store.store,
+    registry.registry,
     quarantine.quarantine,
     doctor.doctor,
 ):

@@ -1,4 +1,5 @@
-"""Pages that are printed from the program: docs/cli.md, settings.md, messages.md, coverage.md and profiles.md.
+"""Pages that are printed from the program: docs/cli.md, settings.md, messages.md, coverage.md, profiles.md and
+registry.md.
 
 `python -m jtgate.cli.reference [FOLDER]` writes them. A test compares the pages with what this module
 prints, so they cannot grow old.
@@ -16,6 +17,7 @@ from jtgate.cli import main
 from jtgate.cli.common import EXIT_CODES
 from jtgate.cli.messages_page import coverage_page, messages_page
 from jtgate.cli.profiles import page as profiles_page
+from jtgate.cli.registry import page as registry_page
 from jtgate.settings import TABLE, Setting
 
 _COLUMNS: Final = 100
@@ -89,6 +91,7 @@ PAGES: Final[dict[str, Callable[[], str]]] = {
     "messages.md": messages_page,
     "coverage.md": coverage_page,
     "profiles.md": profiles_page,
+    "registry.md": registry_page,
 }
 
 

@@ -289,11 +289,11 @@ def heard(
     for n in range(count):
         i: cython.Py_ssize_t = n * _ints
         received: cython.longlong = v[i + _received]
-        terminal: object = v[i + _terminal]
-        seen: object = last_seen.get(terminal)
+        terminal: Any = v[i + _terminal]
+        seen: Any = last_seen.get(terminal)
         if seen is not None and received - cython.cast(cython.longlong, seen) < step_ms:
             continue
-        known: object = newest.get(terminal)
+        known: Any = newest.get(terminal)
         if known is None or received > cython.cast(cython.longlong, known):
             newest[terminal] = received
     last_seen.update(newest)
@@ -322,8 +322,8 @@ def flag_changes(
         i: cython.Py_ssize_t = n * _ints
         if v[i + _backfill] or v[i + _time_state] != _time_good:
             continue
-        terminal: object = v[i + _terminal]
-        slot: object = slots.get(terminal)
+        terminal: Any = v[i + _terminal]
+        slot: Any = slots.get(terminal)
         if slot is None:
             slot = len(slots)
             slots[terminal] = slot

@@ -241,15 +241,12 @@ def load(port: int, *flags: object, core: int | None = None, timeout_s: float = 
 
 
 @contextmanager
-def postgres(
-    *, core: int | None = None, settings: Mapping[str, str] | None = None, base: Path | None = None
-) -> Iterator[str]:
-    """A private PostgreSQL that survives a power cut; its URL.
+def postgres_server(*, core: int | None = None, settings: Mapping[str, str] | None = None) -> Iterator[Any]:
+    """A private PostgreSQL that survives a power cut; see tests/servers.
 
     Args:
         core: the core it is tied to, None for all of them.
         settings: of postgresql.conf.
-        base: folder of its data, on a real disk.
 
     Raises:
         BenchmarkError: there is none on this machine.
@@ -261,11 +258,18 @@ def postgres(
         folder = programs()
     except PostgresMissing as missing:
         raise BenchmarkError(str(missing)) from missing
-    with PostgresServer(folder, durable=True, settings=settings, base=base) as server:
+    with PostgresServer(folder, durable=True, settings=settings) as server:
         if core is not None and server.pid is not None:
             for pid in [server.pid, *children_of(server.pid)]:  # backends to come inherit it
                 with suppress(ProcessLookupError):
                     os.sched_setaffinity(pid, {core})
+        yield server
+
+
+@contextmanager
+def postgres(*, core: int | None = None, settings: Mapping[str, str] | None = None) -> Iterator[str]:
+    """The URL of such a server."""
+    with postgres_server(core=core, settings=settings) as server:
         yield server.url
 
 

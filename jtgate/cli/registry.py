@@ -181,15 +181,16 @@ def import_(
     none is stored, unless --skip-bad. Importing the same file again changes nothing. Exit code 1: rows were refused.
     """
     declared = kind_named(kind)
+    name = str(getattr(file, "name", "<stdin>"))
     run = _Import(declared, source, limit, as_json=as_json)
     try:
-        headings, raw_rows = registry_files.read(file.name, file.read(registry_files.FILE_BYTES_MAX + 1))
+        headings, raw_rows = registry_files.read(name, file.read(registry_files.FILE_BYTES_MAX + 1))
     except FileFault as fault:
-        raise Failure(f"{file.name}: {fault}", f"look at: jtgate registry template {kind}") from fault
+        raise Failure(f"{name}: {fault}", f"look at: jtgate registry template {kind}") from fault
     for heading in headings:
         if fault_of := heading_fault(declared, heading):
             raise Failure(
-                f"{file.name}: line 1: the heading {heading!r} {fault_of}", f"look at: jtgate registry template {kind}"
+                f"{name}: line 1: the heading {heading!r} {fault_of}", f"look at: jtgate registry template {kind}"
             )
     with progress(f"importing {kind}", "rows") as tell:
         rows = list(run.rows(raw_rows))

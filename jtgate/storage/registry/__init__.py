@@ -81,7 +81,8 @@ def checked(kind: str, raw: Mapping[str, object], *, now_ms: int, source: str | 
         _shift_places(values)
     if "datum" in values:
         told = values.pop("datum")
-        values["source_datum"] = values["source_datum"] or told
+        if told != _PLAIN:
+            values["source_datum"] = values["source_datum"] or told
     faulty = {fault.field for fault in reader.faults}
     told_by_rules = [fault for fault in broken(declared, values) if fault.field not in faulty]
     faults = (*reader.faults, *told_by_rules)

@@ -87,9 +87,9 @@ def bare(url: str, batches: Sequence[tuple[bytes, int]], days: set[int]) -> floa
         window = Window(min(days), max(days) + 86_400_000)
         started = time.perf_counter()
         stored = 0
-        for data, count in batches:
+        for data, _ in batches:
             with link.transaction() as cursor:
-                stored += write_positions(cursor, Packed([data], count, 0), window, straight=False)
+                stored += write_positions(cursor, Packed([data], 0, has_dated=True), window, straight=False)
         seconds = time.perf_counter() - started
         link.close()
     rows = sum(count for _, count in batches)

@@ -248,7 +248,6 @@ TABLE: Final = (
         "Store: empty for SQLite under the data folder, sqlite:///PATH, postgresql://USER@HOST/DATABASE, or "
         "timescaledb://… where the server must have TimescaleDB. Put passwords into the variable or ~/.pgpass.",
     ),
-    Setting("store_writers", INTEGER, _KEEP, "Connections that write positions to PostgreSQL at the same time.", 1, 8),
     Setting("redis", URL, _KEEP, "Redis for several gateways (redis://…); not in this release."),
     Setting("mqtt", URL, _LISTEN, "MQTT broker with terminals behind it (mqtt://…); not in this release."),
     Setting(
@@ -301,6 +300,7 @@ TABLE: Final = (
     ),
     Setting("spool_keep_hours", NUMBER, _KEEP, "How long raw frames stay in the spool, for replay.", 0),
     Setting("store_keep_days", NUMBER, _KEEP, "How long decoded rows stay in the store.", 0),
+    Setting("store_writers", INTEGER, _KEEP, "Connections that write positions to PostgreSQL at the same time.", 1, 8),
     Setting(
         "log_format",
         TEXT,

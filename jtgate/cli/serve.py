@@ -23,6 +23,7 @@ from jtgate.cli.common import (
     print_json,
     refuse_settings,
     setting_option,
+    store_name,
 )
 from jtgate.settings import EX_CONFIG, Settings, SettingsError
 from jtgate.storage import open_store
@@ -209,7 +210,8 @@ def _ready_block(wanted: Settings, facts: Mapping[str, Mapping[str, object]]) ->
         ("terminals", f"{wanted.host}:{line['port']} (TCP and UDP)"),
         ("TLS", tls),
         ("HTTP", f"http://{http}/health  http://{http}/metrics"),
-        ("data", f"{wanted.data.resolve()} (store: SQLite)"),
+        ("data", str(wanted.data.resolve())),
+        ("store", store_name(wanted.store) if wanted.store else "SQLite in the data folder"),
         ("policy", policy),
         ("answers", answers),
         ("stop", f"Ctrl-C, or kill {line['pid']}; a second time kills at once"),

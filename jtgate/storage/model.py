@@ -59,8 +59,13 @@ class PackedPositions(Protocol):
         """The rows, each in the order of POSITION_COLUMNS."""
         ...
 
-    def copy_rows(self) -> bytes:
-        """The rows as fields of PostgreSQL's binary COPY, in the order of POSITION_COLUMNS, without head and end."""
+    def copy_rows(self, part: int = 0, parts: int = 1) -> bytes:
+        """Rows as fields of PostgreSQL's binary COPY, in the order of POSITION_COLUMNS, without head and end.
+
+        Args:
+            part: which part of the rows, from 0.
+            parts: into how many they are dealt out: terminal_id % parts.
+        """
         ...
 
     def misdated(self, from_ms: int, to_ms: int) -> int:

@@ -162,7 +162,7 @@ def test_killed_supervisor_takes_its_children_along(serving: Serving) -> None:
         (("--workers", "2"), "more than one gateway shares its sessions through Redis"),
         (("--redis", "redis://x"), "Redis is not in this release"),
         (("--mqtt", "mqtt://x"), "MQTT is not in this release"),
-        (("--store", "postgresql://u:secret@h/d"), "--store postgresql://…: a database server is not in this release"),
+        (("--store", "mysql://u:secret@h/d"), "--store: no store answers to mysql"),
     ],
 )
 def test_what_is_not_in_this_release_says_so(tmp_path: Path, flags: tuple[str, str], said: str) -> None:

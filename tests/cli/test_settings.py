@@ -149,7 +149,7 @@ def test_http_address_in_parts(http: str, address: tuple[str, int]) -> None:
 
 @pytest.mark.parametrize(
     "wanted",
-    [Settings(workers=2), Settings(redis="redis://x"), Settings(mqtt="mqtt://x"), Settings(store="postgresql://x")],
+    [Settings(workers=2), Settings(redis="redis://x"), Settings(mqtt="mqtt://x")],
 )
 def test_what_this_release_lacks_is_said(wanted: Settings) -> None:
     """A setting of the standard list is never silently without effect."""

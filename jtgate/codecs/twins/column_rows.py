@@ -92,14 +92,23 @@ def _put_2(to: cython.p_uchar, at: cython.Py_ssize_t, value: cython.longlong) ->
     to[at + 1] = value & 0xFF
 
 
-def copy_rows(integers: Any, reals: Any, text: bytearray, count: cython.Py_ssize_t) -> bytes:
-    """The rows as fields of PostgreSQL's binary COPY, without its head and end.
+def copy_rows(
+    integers: Any,
+    reals: Any,
+    text: bytearray,
+    count: cython.Py_ssize_t,
+    part: cython.Py_ssize_t,
+    parts: cython.Py_ssize_t,
+) -> bytes:
+    """Rows as fields of PostgreSQL's binary COPY, without its head and end.
 
     Args:
         integers: stripes of the rows.
         reals: stripes of the rows.
         text: of their extra items.
         count: rows.
+        part: which part of the rows, from 0.
+        parts: into how many they are dealt out, by their terminal.
     """
     v: cython.longlong[::1] = integers
     r: cython.longlong[::1] = memoryview(reals).cast("B").cast("q")  # the bits of a double as an integer
@@ -118,6 +127,8 @@ def copy_rows(integers: Any, reals: Any, text: bytearray, count: cython.Py_ssize
     k: cython.Py_ssize_t
     for n in range(count):
         i: cython.Py_ssize_t = n * _ints
+        if parts > 1 and v[i + _terminal] % parts != part:
+            continue
         f: cython.Py_ssize_t = n * _reals
         has: cython.longlong = v[i + _present]
         _put_2(to, at, _fields)

@@ -695,9 +695,16 @@ class LocationColumns:
         )[0]
         return found
 
-    def copy_rows(self) -> bytes:
-        """The rows as fields of PostgreSQL's binary COPY, without its head and end."""
-        packed: bytes = _out.copy_rows(self._integer_array, self._real_array, self._text_array, self._count)
+    def copy_rows(self, part: int = 0, parts: int = 1) -> bytes:
+        """Rows as fields of PostgreSQL's binary COPY, without its head and end.
+
+        Args:
+            part: which part of the rows, from 0.
+            parts: into how many they are dealt out, by their terminal.
+        """
+        packed: bytes = _out.copy_rows(
+            self._integer_array, self._real_array, self._text_array, self._count, part, parts
+        )
         return packed
 
     def misdated(self, from_ms: int, to_ms: int) -> int:

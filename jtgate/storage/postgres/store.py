@@ -318,21 +318,23 @@ def _hours(batch: StoreBatch, window: Window) -> set[tuple[int, int]]:
 
 
 def _slices(batch: StoreBatch, window: Window, writers: int) -> list[Packed]:
-    """The positions of a batch, dealt out among the writers; the slow lane goes with the first."""
-    found: list[Packed] = []
-    if batch.positions:
-        misdated = sum(state != 0 or not window.holds(time_ms) for time_ms, _, state in _times(batch.positions))
-        found.append(Packed([pack_rows(batch.positions)], len(batch.positions), misdated))
-    if batch.columns is not None and len(batch.columns):
-        misdated = batch.columns.misdated(*window)
-        found.append(Packed([batch.columns.copy_rows()], len(batch.columns), misdated))
-    if not found:
+    """The positions of a batch, dealt out among the writers by their terminals.
+
+    Two writers must never have the same key: each would wait for the other to commit, and the first waits for all.
+    """
+    if not batch.position_count:
         return []
-    _ = writers
-    return [
-        Packed(
-            [part for packed in found for part in packed.data],
-            sum(packed.rows for packed in found),
-            sum(packed.misdated for packed in found),
-        )
-    ]
+    misdated = sum(state != 0 or not window.holds(time_ms) for time_ms, _, state in _times(batch.positions))
+    if batch.columns is not None:
+        misdated += batch.columns.misdated(*window)
+    parts = 1 if misdated else max(1, min(writers, batch.position_count // SLICE_ROWS_MIN))
+    found = []
+    for part in range(parts):
+        data = []
+        if batch.columns is not None:
+            data.append(batch.columns.copy_rows(part, parts))
+        if batch.positions:
+            own = [row for row in batch.positions if isinstance(row[0], int) and row[0] % parts == part]
+            data.append(pack_rows(own))
+        found.append(Packed([rows for rows in data if rows], misdated, misdated < batch.position_count))
+    return [packed for packed in found if packed.data]

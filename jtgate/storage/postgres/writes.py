@@ -81,8 +81,8 @@ class Packed(NamedTuple):
     """Positions ready to be copied."""
 
     data: Sequence[bytes]
-    rows: int
     misdated: int  # rows that are not for `positions`
+    has_dated: bool  # some are
 
 
 def write_positions(cursor: Cursor, packed: Packed, window: Window, *, straight: bool) -> int:
@@ -107,10 +107,10 @@ def write_positions(cursor: Cursor, packed: Packed, window: Window, *, straight:
             _copy(cursor, _COPY, packed)
         except UniqueViolation as error:
             raise PositionRepeated from error
-        return packed.rows
+        return cursor.rowcount
     _copy(cursor, _COPY_TO_STAGE, packed)
     new = 0
-    if packed.misdated < packed.rows:
+    if packed.has_dated:
         cursor.execute(_DATED_CAREFULLY if look_elsewhere else _DATED, params)
         new += cursor.rowcount
     if packed.misdated:

@@ -39,7 +39,7 @@ soak: $(VENV)/test.stamp ## the tests that have a long form, in their long form 
 fuzz: $(VENV)/test.stamp ## every parser, guided by coverage; FUZZ_SECONDS=60 for each, ENTRY='body wire' for some
 	$(BIN)/python -m fuzz --seconds $(FUZZ_SECONDS) --jobs $(FUZZ_JOBS) $(ENTRY)
 
-bench: $(VENV)/run.stamp ## the bars of docs/performance.md, measured here (about 5 minutes)
+bench: $(VENV)/run.stamp ## the bars of docs/performance.md, measured here (about 10 minutes)
 	$(BIN)/python benchmarks/run.py $(ARGS)
 
 bench-quick: $(VENV)/run.stamp ## the same in a minute, less exact

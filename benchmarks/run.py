@@ -24,7 +24,20 @@ from typing import Any
 import apsw
 from rich.console import Console
 from rich.table import Table
-from toolbox import ROOT, SOURCES, BenchmarkError, Server, Verdict, build, judge, load, start, stop, wait_until_stored
+from toolbox import (
+    ROOT,
+    SOURCES,
+    BenchmarkError,
+    Server,
+    Verdict,
+    build,
+    judge,
+    load,
+    postgres,
+    start,
+    stop,
+    wait_until_stored,
+)
 
 from jtgate.codecs.twins import is_compiled
 from jtgate.codecs.twins import load as load_twin
@@ -39,6 +52,14 @@ RATE = 10_000
 CATCH_UP_S = 120.0
 #: Locations answered and stored per second, everything on one machine; and how late the last one may be stored.
 STORED_BAR = 80_000
+STORED_RATES = (80_000, 100_000)  # offered to PostgreSQL, one after the other
+#: Of postgresql.conf, as docs/operations.md advises.
+POSTGRES_SETTINGS = {
+    "shared_buffers": "2GB",
+    "max_wal_size": "16GB",
+    "checkpoint_timeout": "15min",
+    "wal_compression": "lz4",
+}
 BEHIND_S = 2.0
 
 console = Console(width=None if sys.stdout.isatty() else 130)
@@ -51,11 +72,12 @@ class Plan:
     seconds: float
     repeats: int
     store_s: float
+    postgres_s: float
     flags: tuple[str, ...] = ()  # for the smaller benchmarks
 
 
-FULL = Plan(seconds=5, repeats=3, store_s=30)
-QUICK = Plan(seconds=2, repeats=1, store_s=8, flags=("--quick",))
+FULL = Plan(seconds=5, repeats=3, store_s=30, postgres_s=60)
+QUICK = Plan(seconds=2, repeats=1, store_s=8, postgres_s=15, flags=("--quick",))
 
 
 @dataclass(slots=True)
@@ -220,29 +242,57 @@ def stored_per_second(plan: Plan, folder: Path) -> Iterator[Row]:
     )
 
 
-def offer(folder: Path, seconds: float, *flags: object) -> tuple[dict[str, Any], Verdict, float]:
+def stored_in_postgres(plan: Plan, _folder: Path) -> Iterator[Row]:
+    """The whole of it with PostgreSQL: gateway, pipeline, database and load share the machine."""
+    found = json.loads(of_script("postgres_bench.py", "--json", *plan.flags, core=None))
+    ours = statistics.median(found["pipeline_per_second"])
+    yield Row(
+        "spool to PostgreSQL, decoding included, against bare staged COPY of the same rows",
+        f"{ours:,.0f} rows/s = {found['ratio']:.2f} of {statistics.median(found['bare_per_second']):,.0f}; "
+        f"{found['cpu_us']:.1f} µs of CPU a row in the pipeline",
+        "≥ 0.70",
+        found["ratio"] >= 0.7,
+        found,
+    )
+    for rate in STORED_RATES:
+        # The data folders lie below the folder for temporary files: the server's user may not enter a checkout.
+        with postgres(settings=POSTGRES_SETTINGS) as url, tempfile.TemporaryDirectory(prefix="jtgate-bench-") as name:
+            report, verdict, took_s = offer(Path(name), plan.postgres_s, "--rate", rate, "--window", 64, url=url)
+        behind_s = took_s - plan.postgres_s
+        yield Row(
+            f"gateway, pipeline, PostgreSQL and load on two cores: {rate:,}/s offered for {plan.postgres_s:.0f} s",
+            f"{report['answered_per_s']:,.0f} answered/s, p99 {report['latency_us']['p99'] / 1000:.0f} ms; all stored "
+            f"{behind_s:.1f} s after the last; {verdict.acknowledged:,} acknowledged, {verdict.lost} lost, "
+            f"{verdict.repeated} repeated",
+            f"{rate:,}/s, every serial once",
+            report["answered_per_s"] >= 0.99 * rate and behind_s <= BEHIND_S and verdict.good,
+            {"report": report, "took_s": took_s, **asdict(verdict)},
+        )
+
+
+def offer(folder: Path, seconds: float, *flags: object, url: str = "") -> tuple[dict[str, Any], Verdict, float]:
     """Run the load against `jtgate serve`; its report, the ledger's verdict, and seconds until all was stored."""
     data, ledger = folder / "data", folder / "ledger"
-    with Server(data) as server:
+    with Server(data, store=url) as server:
         say(f"gateway, pipeline and load on {os.cpu_count()} cores for {seconds:.0f} s ({folder.name})")
         timing = ("--connections", CONNECTIONS, "--warmup", 0, "--seconds", seconds, "--drain", 30)
         report = load(server.port, *timing, *flags, "--ledger", ledger)
         ended = time.monotonic()
-        wait_until_stored(data, CATCH_UP_S)
+        wait_until_stored(data, CATCH_UP_S, url)
         took_s = seconds + time.monotonic() - ended
     say("holding the ledger against the store")
-    return report, judge(ledger, data / "store.db"), took_s
+    return report, judge(ledger, url or data / "store.db"), took_s
 
 
-def of_script(name: str, *flags: str) -> str:
-    """What one of the smaller benchmarks prints, run on the server's core.
+def of_script(name: str, *flags: str, core: int | None = SERVER_CORE) -> str:
+    """What one of the smaller benchmarks prints, run on the server's core unless it chooses itself.
 
     Raises:
         BenchmarkError: it failed.
     """
     say(name)
     command = [sys.executable, str(SOURCES / name), *flags]
-    process = start(command, core=SERVER_CORE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    process = start(command, core=core, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     out, err = process.communicate()
     if process.returncode != 0:
         raise BenchmarkError(f"{name} failed:\n{err}")
@@ -327,6 +377,7 @@ PARTS: dict[str, Callable[[Plan, Path], Iterator[Row]]] = {
     "pipeline": pipeline,
     "storage": storage,
     "store": stored_per_second,
+    "postgres": stored_in_postgres,
 }
 
 

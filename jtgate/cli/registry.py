@@ -3,7 +3,7 @@
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from typing import BinaryIO, Final
+from typing import Any, BinaryIO, Final
 
 import click
 
@@ -27,6 +27,7 @@ from jtgate.cli.times import LocalTime
 from jtgate.codecs.timebase import now_ms
 from jtgate.settings import Settings
 from jtgate.storage.registry import KINDS, Kind, checked, heading_fault, kind_named, written
+from jtgate.storage.registry.values import Reader
 from jtgate.storage.store import Row, Store
 
 #: Rows of one transaction.
@@ -92,6 +93,7 @@ class _Import:
         self._shown = 0
         self.now_ms = now_ms()
         self.counts: Counter[str] = Counter()
+        self._lines: dict[tuple[object, ...], int] = {}
 
     def rows(self, raw_rows: Iterator[RawRow]) -> Iterator[Row]:
         """The good ones; faults and warnings are told with their line."""
@@ -102,6 +104,13 @@ class _Import:
                 self._tell("fault", raw.line, "", raw.message)
                 continue
             found = checked(self._kind.name, raw.values, now_ms=self.now_ms, source=self._source)
+            if (
+                found.row is not None
+                and (first := self._lines.setdefault(self._begin(found.row), raw.line)) != raw.line
+            ):
+                self.counts["refused"] += 1
+                self._tell("fault", raw.line, "", f"repeats key and valid_from of line {first}")
+                continue
             for fault in found.faults:
                 self._tell("fault", raw.line, fault.field, fault.message)
             for warning in found.warnings:
@@ -113,7 +122,12 @@ class _Import:
                 yield found.row
 
     def store(self, store: Store, rows: Sequence[Row], tell: Tell) -> None:
-        """Write rows in transactions of BATCH_ROWS."""
+        """Write rows in transactions of BATCH_ROWS.
+
+        By key and beginning, whatever their order in the file: of a key that crosses a border of transactions the
+        older version comes first, so that the same file once more changes nothing.
+        """
+        rows = sorted(rows, key=self._begin)
         for at in range(0, len(rows), BATCH_ROWS):
             self.counts.update(store.registry_put(self._kind.name, rows[at : at + BATCH_ROWS], self.now_ms))
             tell(min(at + BATCH_ROWS, len(rows)), len(rows))
@@ -133,6 +147,10 @@ class _Import:
             click.echo("nothing was written: --dry-run")
         elif not stored:
             click.echo("nothing was written: correct the rows, or store the good ones with --skip-bad")
+
+    def _begin(self, row: Row) -> tuple[Any, ...]:
+        """Key and beginning of a row: no two of a file may share them, or they would correct each other in turns."""
+        return (*(row[name] for name in self._kind.key), row["valid_from_ms"])
 
     def _tell(self, what: str, line: int, field: str, message: str) -> None:
         self._shown += 1
@@ -243,7 +261,7 @@ def show(kind: str, key: tuple[str, ...], at_ms: int | None, config: Settings, *
     if len(key) > len(declared.key):
         raise click.UsageError(f"the key of {kind} is {' '.join(declared.key)}")
     with store_of(config) as store:
-        rows = store.registry_rows(kind, key=[_key_value(part) for part in key], at_ms=at_ms, limit=LIST_ROWS_MAX)
+        rows = store.registry_rows(kind, key=_key_values(declared, key), at_ms=at_ms, limit=LIST_ROWS_MAX)
     if not rows:
         raise Failure(f"there is no such row in {kind}", f"list what there is: jtgate registry ls {kind}")
     for number, row in enumerate(rows):
@@ -256,9 +274,17 @@ def show(kind: str, key: tuple[str, ...], at_ms: int | None, config: Settings, *
         print_facts([(name, registry_files.cell(value)) for name, value in told.items() if value is not None])
 
 
-def _key_value(text: str) -> object:
-    """A part of a key as the store has it: plate colours are numbers."""
-    return int(text) if text.isascii() and text.isdecimal() and len(text) <= 2 else text
+def _key_values(kind: Kind, words: Sequence[str]) -> list[object]:
+    """Parts of a key as the store has them: codes made plain, plate colours as numbers.
+
+    Raises:
+        click.UsageError: no row can have that key.
+    """
+    reader = Reader()
+    values = [reader.read(field, word, field.heading) for field, word in zip(kind.facts, words, strict=False)]
+    if reader.faults:
+        raise click.UsageError(str(reader.faults[0]))
+    return values
 
 
 @registry.command("export", epilog=examples("jtgate registry export vehicles > vehicles.csv"))
@@ -269,10 +295,15 @@ def _key_value(text: str) -> object:
 def export(kind: str, at_ms: int | None, config: Settings, *, as_json: bool) -> None:
     """Print the rows of KIND as CSV or JSON, in the form that `import` takes back unchanged."""
     declared = kind_named(kind)
+    limit = registry_files.ROWS_MAX
     with store_of(config) as store:
-        rows = store.registry_rows(kind, at_ms=at_ms, limit=registry_files.ROWS_MAX)
+        rows = store.registry_rows(kind, at_ms=at_ms, limit=limit + 1)
     headings = [field.heading for field in declared.fields]
-    registry_files.write(sys.stdout, (written(declared, row) for row in rows), headings, as_json=as_json)
+    registry_files.write(sys.stdout, (written(declared, row) for row in rows[:limit]), headings, as_json=as_json)
+    if len(rows) > limit:
+        raise Failure(
+            f"{kind} has more than {limit} rows; only the first {limit} were printed", "narrow it with --at TIME"
+        )
 
 
 # ------------------------------------------------------------------------------------------------ docs/registry.md

@@ -119,7 +119,7 @@ def _json_rows(text: str) -> Iterator[RawRow]:
     if text.lstrip()[:1] == "[":
         try:
             found = json.loads(text)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             line = getattr(error, "lineno", 1)
             yield RawRow(line, None, f"no JSON: {error}")
             return
@@ -130,7 +130,7 @@ def _json_rows(text: str) -> Iterator[RawRow]:
         if line_text.strip():
             try:
                 yield _object(number, json.loads(line_text))
-            except ValueError as error:
+            except (ValueError, RecursionError) as error:
                 yield RawRow(number, None, f"no JSON: {error}")
 
 

@@ -7,6 +7,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from jtgate.cli import main, registry_files
+from jtgate.cli import registry as cli_registry
 from jtgate.storage import open_store
 from jtgate.storage.registry import KINDS
 
@@ -106,7 +107,7 @@ def test_files_that_are_none(data: Path, stdin: bytes, said: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "stdin", ['[{"person": "P1"', '{"person": "P1", "name": "a", "roles": ["driver"]}\nno json\n', "[1]"]
+    "stdin", ["[" * 100_000, '[{"person": "P1"', '{"person": "P1", "name": "a", "roles": ["driver"]}\nno json\n', "[1]"]
 )
 def test_json_that_is_none(data: Path, stdin: str) -> None:
     """A fault of its line; the rows before it are told apart."""
@@ -127,6 +128,42 @@ def test_versions_are_shown(data: Path) -> None:
     assert "张三" in then
     assert "李四" not in then
     assert run(data, "show", "persons", "P9").exit_code == 1
+
+
+def test_rows_of_a_file_that_contradict_each_other(data: Path) -> None:
+    """Two rows with one key and one beginning would correct each other at every import; the second is refused."""
+    done = run(data, "import", "persons", "-", stdin=HEAD + "P1,张三,driver\nP2,王五,driver\nP1,李四,driver\n")
+    assert done.exit_code == 1
+    assert "line 4: repeats key and valid_from of line 2" in done.output
+    assert names(data) == []
+
+
+def test_a_history_out_of_order_is_stable(monkeypatch: pytest.MonkeyPatch, data: Path) -> None:
+    """Versions in any order, over several transactions: the same file once more changes nothing."""
+    monkeypatch.setattr(cli_registry, "BATCH_ROWS", 1)
+    told = [("张三", "2026-01-01"), ("张三", "2026-05-01"), ("李四", "2026-03-01")]
+    text = "person,name,roles,valid_from\n" + "".join(f"P1,{name},driver,{day}\n" for name, day in told)
+    assert "1 new, 2 changed" in run(data, "import", "persons", "-", stdin=text).output
+    assert "0 new, 0 changed, 3 unchanged" in run(data, "import", "persons", "-", stdin=text).output
+
+
+def test_keys_as_people_write_them(data: Path) -> None:
+    """A colour by its name, a plate in small letters; what cannot be a key is told."""
+    template = CliRunner().invoke(main, ["registry", "template", "vehicles"]).stdout
+    run(data, "import", "vehicles", "-", stdin=template)
+    for words in (["测a·12345"], ["测A12345", "2"], ["测A12345", "黄"]):
+        assert "测A12345" in run(data, "show", "vehicles", *words).output
+    wrong = run(data, "show", "vehicles", "测A12345", "77")
+    assert (wrong.exit_code, "plate_color: is none of" in wrong.stderr) == (2, True)
+
+
+def test_an_export_that_is_cut_says_so(monkeypatch: pytest.MonkeyPatch, data: Path) -> None:
+    """Nobody takes a part for the whole."""
+    run(data, "import", "persons", "-", stdin=HEAD + "P1,张三,driver\nP2,李四,driver\n")
+    monkeypatch.setattr(registry_files, "ROWS_MAX", 1)
+    done = run(data, "export", "persons")
+    assert done.exit_code == 1
+    assert "more than 1 rows" in done.stderr
 
 
 def test_limits_of_a_file(monkeypatch: pytest.MonkeyPatch, data: Path) -> None:

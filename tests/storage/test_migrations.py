@@ -101,7 +101,7 @@ def insert(backend: StoreUnderTest, table: str, fields: Sequence[str], row: Sequ
     if backend.name == "sqlite":
         names = ", ".join(f'"{field}"' for field in fields)
         with closing(apsw.Connection(str(backend.path))) as connection:
-            connection.execute(f"INSERT INTO {table} ({names}) VALUES ({marks})", tuple(row))  # type: ignore[arg-type]
+            connection.execute(f"INSERT INTO {table} ({names}) VALUES ({marks})", tuple(row))
         return
     with psycopg.connect(backend.url, autocommit=True) as server:
         server.execute(sql.SQL("SET search_path = {}, public").format(sql.Identifier(backend.schema)))

@@ -103,7 +103,7 @@ def test_one_row_for_each_key(migrated: StoreUnderTest, data: st.DataObject) -> 
 def test_a_replay_changes_nothing(migrated: StoreUnderTest, data: st.DataObject) -> None:
     """A spool replayed from any earlier place, to its end, leaves every table as it was."""
     times = iter(range(10_000))
-    groups: list[dict[str, list[Any]]] = [
+    groups: list[dict[str, Any]] = [
         data.draw(
             st.fixed_dictionaries(
                 {},

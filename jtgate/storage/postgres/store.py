@@ -23,6 +23,7 @@ from jtgate.storage.postgres.copying import pack_rows
 from jtgate.storage.postgres.layout import Layout, probe
 from jtgate.storage.postgres.reads import Reader
 from jtgate.storage.postgres.times import as_ms, moment
+from jtgate.storage.postgres.timescale import WRITER_SETTINGS
 from jtgate.storage.postgres.writes import (
     COUNTED_TABLES,
     STAGE,
@@ -42,6 +43,8 @@ UPKEEP_TIMEOUT_S: Final = 600
 WRITERS_MAX: Final = 8
 #: Fewer positions than this are not worth a second connection.
 SLICE_ROWS_MIN: Final = 4_000
+#: Only reports of days that began at most so long ago are tried without the temporary table.
+STRAIGHT_DAYS: Final = 2
 #: Most batches that go by the temporary table before one is tried without it again.
 CAREFUL_BATCHES_MAX: Final = 64
 HOUR_MS: Final = 3_600_000
@@ -104,7 +107,7 @@ class PostgresStore(Reader):
         self._timescale = timescale
         super().__init__(Link(self._url, schema, "reader", READ_TIMEOUT_S), schema)
         names = [f"writer {number}" for number in range(min(max(writers, 1), WRITERS_MAX))]
-        self._writers = [Link(self._url, schema, name, WRITE_TIMEOUT_S, STAGE) for name in names]
+        self._writers = [Link(self._url, schema, name, WRITE_TIMEOUT_S, f"{STAGE};{WRITER_SETTINGS}") for name in names]
         self._upkeep = Link(self._url, schema, "upkeep", UPKEEP_TIMEOUT_S)
         self._layout: Layout | None = None
         self._straight = Straight()
@@ -159,8 +162,11 @@ class PostgresStore(Reader):
 
     def _write(self, batch: StoreBatch, consumer: str, seq: int, *, straight: bool) -> Written:
         layout = self._ready_layout()
-        window = Window(*layout.window(timebase.now_ms()))
-        self._make_days(layout, batch, window)
+        now_ms = timebase.now_ms()
+        window = Window(*layout.window(now_ms))
+        days = self._make_days(layout, batch, window)
+        # What is older has often come before, and may be in a columnstore, which wants the careful way.
+        straight = straight and all(day >= now_ms - STRAIGHT_DAYS * DAY_MS for day in days)
         slices = _slices(batch, window, len(self._writers))
         others: list[Future[int]] = []
         with self._writers[0].transaction() as cursor:
@@ -191,13 +197,14 @@ class PostgresStore(Reader):
             add_count(cursor, "positions", new, number)
         return new
 
-    def _make_days(self, layout: Layout, batch: StoreBatch, window: Window) -> None:
+    def _make_days(self, layout: Layout, batch: StoreBatch, window: Window) -> set[int]:
         days = set(batch.columns.days()) if batch.columns is not None else set()
         days |= {time_ms - time_ms % DAY_MS for time_ms, _, state in _times(batch.positions) if state == 0}
         days = {day for day in days if window.holds(day) or window.holds(day + DAY_MS - 1)}
         if days:
             with self._writers[0].connection() as connection:
                 layout.ensure_days(connection, sorted(days))
+        return days
 
     def mark_replayed(self, ids: Sequence[int], now_ms: int) -> int:
         """See Store."""

@@ -82,7 +82,7 @@ def checked(kind: str, raw: Mapping[str, object], *, now_ms: int, source: str | 
     if "datum" in values:
         told = values.pop("datum")
         if told != _PLAIN:
-            values["source_datum"] = values["source_datum"] or told or _PLAIN
+            values["source_datum"] = values["source_datum"] or told
     faulty = {fault.field for fault in reader.faults}
     told_by_rules = [fault for fault in broken(declared, values) if fault.field not in faulty]
     faults = (*reader.faults, *told_by_rules)

@@ -18,6 +18,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from pipeline_bench import fill
 from toolbox import postgres
@@ -117,7 +118,7 @@ def pipeline(url: str, data: Path, positions: int, writers: int) -> tuple[float,
     return positions / seconds, cpu / positions * 1e6, size / positions
 
 
-def measure(positions: int, terminals: int, repeats: int, writers: int) -> dict[str, object]:
+def measure(positions: int, terminals: int, repeats: int, writers: int) -> dict[str, Any]:
     """Turn about; medians."""
     with tempfile.TemporaryDirectory() as folder, postgres(core=SERVER_CORE, settings=SETTINGS) as url:
         data = Path(folder)
@@ -161,7 +162,7 @@ def main() -> None:
         return
     rates = {
         name: " ".join(f"{rate:,.0f}" for rate in found[name]) for name in ("bare_per_second", "pipeline_per_second")
-    }  # type: ignore[attr-defined]
+    }
     print(f"bare staged COPY: {rates['bare_per_second']} rows/s; pipeline: {rates['pipeline_per_second']} rows/s")
     print(
         f"ratio of the medians {found['ratio']:.2f} (bar {BAR}); {found['cpu_us']:.2f} µs of CPU a row, "

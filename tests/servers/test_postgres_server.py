@@ -47,9 +47,9 @@ def test_no_server_is_left_behind_when_the_test_process_is_killed(postgres_progr
     assert owner.stdout is not None
     server_text, keeper_text, folder_text = owner.stdout.readline().split()
     server, keeper, folder = int(server_text), int(keeper_text), Path(folder_text)
-    family = [server, *children_of(server)]
+    family = [server, *filter(is_alive, children_of(server))]  # a backend of the owner may just be leaving
     assert len(family) > 3
-    assert all(map(is_alive, family))
+    assert is_alive(server)
 
     if victim == "owner and keeper":
         os.kill(keeper, signal.SIGKILL)

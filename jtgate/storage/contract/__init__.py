@@ -7,7 +7,18 @@ makes them on the server of the operator, in a place of their own.
 from types import ModuleType
 from typing import Final
 
-from jtgate.storage.contract import messages, positions, readers, reads, repeats, retention, schema, sessions
+from jtgate.storage.contract import (
+    figures,
+    messages,
+    positions,
+    readers,
+    reads,
+    registries,
+    repeats,
+    retention,
+    schema,
+    sessions,
+)
 from jtgate.storage.contract.checking import Check, ContractBroken, StoreOpener, migrated
 from jtgate.storage.contract.running import LIMIT_S, Place, Result, run
 
@@ -18,7 +29,9 @@ _THEMES: Final[tuple[ModuleType, ...]] = (
     sessions,
     messages,
     reads,
+    registries,
     retention,
+    figures,
     readers,
 )
 #: Every promise, theme by theme.

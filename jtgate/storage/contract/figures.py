@@ -4,7 +4,7 @@ from typing import Any
 
 from jtgate.codecs.timebase import now_ms
 from jtgate.storage.contract.checking import holds, promise, same
-from jtgate.storage.contract.rows import DAY_MS, HOUR_MS, ONE, T0_MS, TWO, position, write
+from jtgate.storage.contract.rows import DAY_MS, ONE, T0_MS, TWO, position, write
 from jtgate.storage.model import Written
 from jtgate.storage.store import Store
 
@@ -21,7 +21,7 @@ def hours_follow_their_rows(store: Store) -> None:
     same(_days(store), [(89.0, 90, 89, 890.0)], "figures of the first day")
     same((store.roll_up(now_ms()), _days(store)), (0, [(89.0, 90, 89, 890.0)]), "figures made again")
 
-    late = [_driving(30 * 60_000 + 1, 999.0, 80.0, backfill=1), _driving(3 * HOUR_MS, 4.9, 300.0)]
+    late = [_driving(30 * 60_000 + 1, 999.0, 80.0, backfill=1), _driving(100 * 60_000, 4.9, 300.0)]
     same(write(store, positions=late), Written(2, 0), "late rows")
     _roll_up(store)
     same(_days(store), [(220.0, 92, 90, 999.0)], "figures with late rows")

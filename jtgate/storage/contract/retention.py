@@ -7,6 +7,7 @@ from jtgate.storage.contract.checking import holds, integer, promise, same
 from jtgate.storage.contract.rows import (
     DAY_MS,
     LAST_TIME_MS,
+    READABLE_ROWS,
     T0_MS,
     alarm,
     card,
@@ -20,6 +21,7 @@ from jtgate.storage.contract.rows import (
 )
 from jtgate.storage.model import Written
 from jtgate.storage.store import Store
+from jtgate.storage.tables import KEPT_LONG, KEPT_LONG_DAYS
 
 #: Days away from T0, so that a back end that deletes whole days has nothing to decide.
 _OLD_MS: Final = T0_MS - 5 * DAY_MS
@@ -81,6 +83,23 @@ def quarantine_goes_by_age(store: Store) -> None:
     same([row["id"] for row in store.quarantine(held_only=False)], ids[1:2], "quarantine that stays")
     write(store, quarantine=[quarantined(_YOUNG_MS * 1000, 4)])
     holds(integer(store.quarantine()[-1]["id"]) > max(ids), "a number of the quarantine is used twice")
+
+
+@promise
+def what_alarms_and_trips_tell_stays_for_years(store: Store) -> None:
+    """Episodes, files, pictures and trips outlive the days kept; then what has ended goes, what is open stays."""
+    now = now_ms()
+    ages_ms = {"young": now - DAY_MS * (KEPT_LONG_DAYS - 2), "old": now - DAY_MS * (KEPT_LONG_DAYS + 2)}
+    for table in KEPT_LONG:
+        make = READABLE_ROWS[table.name]
+        rows = {age: make(1, at_ms) for age, at_ms in ages_ms.items()}
+        if "ended_ms" in table.columns:
+            rows["open"] = make(2, ages_ms["old"], ended_ms=None)
+        write(store, **{table.name: list(rows.values())})
+        _retain(store, now)
+        left = {tuple(row[name] for name in table.key) for row in store.facts(table.name)}
+        expected = {tuple(getattr(row, name) for name in table.key) for age, row in rows.items() if age != "old"}
+        same(left, expected, f"keys of {table.name} that stay")
 
 
 @promise

@@ -45,7 +45,10 @@ def scratch_place(url: str, data: Path) -> Iterator[tuple[str, Place]]:
             yield str(folder), _files(folder)
     elif server is not None:
         schema = SCHEMA_PREFIX + secrets.token_hex(6)
-        yield f"schema {schema}", lambda: _schema(server, schema)
+        try:
+            yield f"schema {schema}", lambda: _schema(server, schema)
+        finally:
+            _drop(server, schema)  # once more: Ctrl-C may have come while a check was tidied up
     else:
         raise StoreUrlError(f"no store answers to {url.partition(':')[0]}")
 
@@ -107,15 +110,19 @@ def _closing(opener: Callable[[], Store]) -> Iterator[StoreOpener]:
 
     def open_store() -> Store:
         with lock:
-            if ended.is_set():
+            store = None if ended.is_set() else opener()
+            if store is None or ended.is_set():  # the end may have come while it was opened
+                if store is not None:
+                    store.close()
                 raise StoreError("the check was given up")
-            opened.append(opener())
-            return opened[-1]
+            opened.append(store)
+            return store
 
     def close() -> None:
-        for store in opened:
-            with suppress(StoreError):
-                store.close()
+        with lock:
+            for store in opened:
+                with suppress(StoreError):
+                    store.close()
 
     try:
         yield open_store

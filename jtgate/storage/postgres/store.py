@@ -253,7 +253,7 @@ class PostgresStore(Reader):
             return self._ready_layout().roll_up(connection, now_ms, hours_max)
 
     def retain(self, before_ms: int, *, rows_max: int = 20_000) -> int:
-        """See Store. Positions go by whole days; open sessions, held quarantine and terminals stay."""
+        """See Store. Positions go by whole days; open sessions and terminals stay."""
         deleted = retention.delete_before(self._upkeep, before_ms, rows_max)
         with self._upkeep.connection() as connection:
             return deleted + self._ready_layout().drop_before(connection, before_ms)

@@ -45,6 +45,7 @@ def scratch_place(url: str, data: Path) -> Iterator[tuple[str, Place]]:
             yield str(folder), _files(folder)
     elif server is not None:
         schema = SCHEMA_PREFIX + secrets.token_hex(6)
+        _reach(server)
         try:
             yield f"schema {schema}", lambda: _schema(server, schema)
         finally:
@@ -85,6 +86,13 @@ def _schema(server: Server, schema: str) -> Iterator[StoreOpener]:
             yield open_store
     finally:
         _drop(server, schema)
+
+
+def _reach(server: Server) -> None:
+    """Fail before anything is made when the server cannot be reached."""
+    from jtgate.storage.postgres.examine import examine  # noqa: PLC0415
+
+    examine(server.url)
 
 
 def _drop(server: Server, schema: str) -> None:

@@ -1,5 +1,5 @@
--- Facts that other parts of jtgate write (see jtgate.storage.model), and hourly figures of positions.
--- `id` rises with arrival. Nothing here touches the rows of `positions`: a store that is there can be large.
+-- Facts that are worked out of what terminals sent: see the rows of the same names in jtgate.storage.model. In each of these
+-- tables `id` rises with arrival.
 
 CREATE TABLE face_events (
     id INTEGER PRIMARY KEY,
@@ -110,20 +110,23 @@ CREATE TABLE trips (
 ) STRICT;
 CREATE INDEX trips_time ON trips (started_ms);
 
-
--- What the views ask for: the plate of a terminal, the evidence of an alarm, the alarms of a day in +08:00.
-CREATE INDEX terminals_plate ON terminals (plate) WHERE plate IS NOT NULL;
 CREATE INDEX alarm_events_number ON alarm_events (terminal_id, alarm_number) WHERE alarm_number IS NOT NULL;
-CREATE INDEX alarm_events_day ON alarm_events (
-    CAST(date(alarm_time_ms / 1000, 'unixepoch', '+8 hours') AS TEXT), terminal_id
-);
 
--- Hourly figures of each terminal, over its positions with a good time.
+-- Hours whose figures have to be made anew; terminal_id 0 is every terminal. `change` rises with every write that
+-- touches the hour, so that a write during a roll-up is not forgotten.
+CREATE TABLE hours_due (
+    hour_ms INTEGER NOT NULL,
+    terminal_id INTEGER NOT NULL,
+    change INTEGER NOT NULL DEFAULT 1,
+    PRIMARY KEY (hour_ms, terminal_id)
+) STRICT, WITHOUT ROWID;
+
+-- Hourly figures of each terminal, of positions with a good time.
 CREATE TABLE position_hours (
     terminal_id INTEGER NOT NULL,
     hour_ms INTEGER NOT NULL,
     point_count INTEGER NOT NULL,
-    located_count INTEGER NOT NULL, -- with a fix, 状态 bit 1 定位
+    located_count INTEGER NOT NULL,
     moving_count INTEGER NOT NULL, -- speed of 5 km/h and more
     first_time_ms INTEGER NOT NULL,
     last_time_ms INTEGER NOT NULL,
@@ -134,37 +137,14 @@ CREATE TABLE position_hours (
     PRIMARY KEY (terminal_id, hour_ms)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX position_hours_time ON position_hours (hour_ms);
-CREATE INDEX position_hours_day ON position_hours (
-    CAST(date(hour_ms / 1000, 'unixepoch', '+8 hours') AS TEXT), terminal_id
-);
 
--- Hours whose figures have to be made anew; terminal_id 0 is every terminal.
-CREATE TABLE hours_due (
-    hour_ms INTEGER NOT NULL,
-    terminal_id INTEGER NOT NULL,
-    due_since_us INTEGER NOT NULL,
-    PRIMARY KEY (hour_ms, terminal_id)
-) STRICT, WITHOUT ROWID;
-
--- Every hour that has positions is due. One step along the key for each hour, not one for each row; hours that only
--- wrong clocks named (2000, 2099) are not worth a step.
-INSERT INTO hours_due (hour_ms, terminal_id, due_since_us)
+-- What is stored already gets its figures like everything else; reading the index finds one row for each hour.
 WITH RECURSIVE hours (hour_ms) AS (
-    SELECT min(device_time_ms) / 3600000 * 3600000
-    FROM positions
-    WHERE device_time_ms >= 978278400000
+    SELECT (SELECT min(device_time_ms) FROM positions WHERE device_time_ms > 0) / 3600000 * 3600000
     UNION ALL
-    SELECT (
-        SELECT min(p.device_time_ms) / 3600000 * 3600000
-        FROM positions AS p
-        WHERE p.device_time_ms >= hours.hour_ms + 3600000 AND p.device_time_ms <= (unixepoch() + 86400) * 1000
-    )
-    FROM hours
-    WHERE hours.hour_ms IS NOT NULL
+    SELECT (SELECT min(p.device_time_ms) FROM positions AS p WHERE p.device_time_ms >= h.hour_ms + 3600000)
+        / 3600000 * 3600000
+    FROM hours AS h
+    WHERE h.hour_ms IS NOT NULL
 )
-SELECT
-    hour_ms,
-    0,
-    0
-FROM hours
-WHERE hour_ms IS NOT NULL AND hour_ms <= (unixepoch() + 86400) * 1000;
+INSERT INTO hours_due (hour_ms, terminal_id) SELECT h.hour_ms, 0 FROM hours AS h WHERE h.hour_ms IS NOT NULL;

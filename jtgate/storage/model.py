@@ -150,6 +150,7 @@ class MessageRow(NamedTuple):
 
 
 RESEND_WINDOW_MS = 10 * 60 * 1000
+HOUR_MS = 3_600_000
 
 
 class TerminalUpdate(NamedTuple):
@@ -360,6 +361,22 @@ class StoreBatch:
     def position_count(self) -> int:
         """Positions of both lanes."""
         return len(self.positions) + (len(self.columns) if self.columns is not None else 0)
+
+    def hours(self) -> set[tuple[int, int]]:
+        """Hours whose figures the positions change, see PackedPositions.hours."""
+        found = set(self.columns.hours()) if self.columns is not None else set()
+        for row in self.positions:
+            terminal_id, time_ms, _, received_ms, state = row[:5]
+            if (
+                state == 0
+                and isinstance(time_ms, int)
+                and isinstance(received_ms, int)
+                and isinstance(terminal_id, int)
+            ):
+                hour_ms = time_ms - time_ms % HOUR_MS
+                is_live = 0 <= received_ms - hour_ms < 2 * HOUR_MS
+                found.add((hour_ms, 0 if is_live else terminal_id))
+        return found
 
     def all_positions(self) -> list[PositionRow]:
         """Positions of both lanes as rows."""

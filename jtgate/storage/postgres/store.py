@@ -10,7 +10,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Final
 
 from jtgate.codecs import timebase
-from jtgate.storage.model import PositionRow, StoreBatch, Written
+from jtgate.storage.model import HOUR_MS, PositionRow, StoreBatch, Written
 from jtgate.storage.postgres import registry, retention, schema
 from jtgate.storage.postgres.connection import (
     READ_TIMEOUT_S,
@@ -47,7 +47,6 @@ SLICE_ROWS_MIN: Final = 4_000
 STRAIGHT_DAYS: Final = 2
 #: Most batches that go by the temporary table before one is tried without it again.
 CAREFUL_BATCHES_MAX: Final = 64
-HOUR_MS: Final = 3_600_000
 DAY_MS: Final = 24 * HOUR_MS
 _ADD_TERMINALS: Final = (
     b"INSERT INTO terminals (terminal, first_seen) SELECT unnest(%s::text[]), %s ON CONFLICT DO NOTHING"
@@ -178,7 +177,7 @@ class PostgresStore(Reader):
                 new = write_positions(cursor, slices[0], window, straight=straight) if slices else 0
                 add_count(cursor, "positions", new)
                 if layout.needs_hours:
-                    note_hours(cursor, _hours(batch, window))
+                    note_hours(cursor, (due for due in batch.hours() if window.holds(due[0])))
                 written = write_facts(cursor, batch)
                 set_cursor(cursor, consumer, seq)
             finally:
@@ -310,18 +309,6 @@ def _times(rows: Sequence[PositionRow]) -> Iterable[tuple[int, int, int]]:
         _, time_ms, _, received_ms, state = row[:5]
         if isinstance(time_ms, int) and isinstance(received_ms, int) and isinstance(state, int):
             yield time_ms, received_ms, state
-
-
-def _hours(batch: StoreBatch, window: Window) -> set[tuple[int, int]]:
-    """Hours whose figures change, see PackedPositions.hours."""
-    found = set(batch.columns.hours()) if batch.columns is not None else set()
-    for row in batch.positions:
-        terminal_id, time_ms, _, received_ms, state = row[:5]
-        if isinstance(time_ms, int) and isinstance(received_ms, int) and isinstance(terminal_id, int) and state == 0:
-            hour_ms = time_ms - time_ms % HOUR_MS
-            is_live = 0 <= received_ms - hour_ms < 2 * HOUR_MS
-            found.add((hour_ms, 0 if is_live else terminal_id))
-    return {(hour_ms, terminal_id) for hour_ms, terminal_id in found if window.holds(hour_ms)}
 
 
 def _slices(batch: StoreBatch, window: Window, writers: int) -> list[Packed]:

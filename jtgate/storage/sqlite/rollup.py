@@ -9,10 +9,9 @@ from typing import Final
 
 import apsw
 
-from jtgate.storage.model import StoreBatch
+from jtgate.storage.model import HOUR_MS
 from jtgate.storage.sqlite.connection import Database
 
-HOUR_MS: Final = 3_600_000
 #: The hour under way, the one before (whose rows still arrive) and any to come are made anew at most this often:
 #: each time costs a pass over the whole hour.
 REMAKE_MS: Final = 5 * 60_000
@@ -40,18 +39,6 @@ WHERE device_time_ms >= :hour_ms AND device_time_ms < :hour_ms + {HOUR_MS} AND t
 _MAKE_ALL: Final = f"{_MAKE} GROUP BY terminal_id"
 _MAKE_ONE: Final = f"{_MAKE} AND terminal_id = :terminal_id GROUP BY terminal_id"
 _DONE: Final = "DELETE FROM hours_due WHERE hour_ms = ? AND terminal_id = ? AND change = ?"
-
-
-def hours_of(batch: StoreBatch) -> set[tuple[int, int]]:
-    """Hours whose figures a batch changes, see PackedPositions.hours."""
-    found = set(batch.columns.hours()) if batch.columns is not None else set()
-    for row in batch.positions:
-        terminal_id, time_ms, _, received_ms, state = row[:5]
-        if state == 0 and isinstance(time_ms, int) and isinstance(received_ms, int) and isinstance(terminal_id, int):
-            hour_ms = time_ms - time_ms % HOUR_MS
-            is_live = 0 <= received_ms - hour_ms < 2 * HOUR_MS
-            found.add((hour_ms, 0 if is_live else terminal_id))
-    return found
 
 
 def note(connection: apsw.Connection, hours: Iterable[tuple[int, int]]) -> None:

@@ -109,7 +109,7 @@ def write_batch(connection: apsw.Connection, batch: StoreBatch) -> Written:
             if table not in REPLACED:
                 new += inserted
                 total += len(rows)
-    rollup.note(connection, rollup.hours_of(batch))
+    rollup.note(connection, batch.hours())
     _write_sessions(connection, batch)
     if batch.terminals:
         connection.executemany(_UPDATE_TERMINAL, (_facts_of(update) for update in batch.terminals))

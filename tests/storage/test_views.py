@@ -40,7 +40,18 @@ FROZEN: Mapping[str, Mapping[str, Mapping[str, str]]] = json.loads(
 PAGE = Path(__file__).parents[2] / "docs" / "store.md"
 #: T0 is 22:13:20 in GMT+8 on this day.
 DAY = "2026-09-21"
-PERSONAL = {"id_number", "phone", "born_on", "photo_path", "drivers", "escorts", "legal_person", "contact_phone"}
+PERSONAL = {
+    "licence",
+    "medical_on",
+    "id_number",
+    "phone",
+    "born_on",
+    "photo_path",
+    "drivers",
+    "escorts",
+    "legal_person",
+    "contact_phone",
+}
 
 
 def at_ms(value: object) -> int:

@@ -2,6 +2,8 @@
 -- would change goes into views under the next number. A time is the bare column of its table wherever there is one, so that
 -- conditions on it use indexes and leave out days; the column `…_ms` beside it is the same in milliseconds, as in SQLite.
 
+CREATE INDEX terminals_plate ON terminals (plate) WHERE plate IS NOT NULL;
+
 -- The newest live report of each terminal that has a fix: located, not sent late (盲区补报), not from a clock over a day ahead.
 CREATE VIEW jtgate_v1.last_position AS
 SELECT
@@ -25,6 +27,7 @@ CROSS JOIN LATERAL (
     SELECT n.* FROM positions_all AS n
     WHERE
         n.terminal_id = t.id AND n.backfill = 0 AND n.time_state = 0 AND n.status & 2 <> 0
+        AND n.latitude IS NOT NULL AND n.longitude IS NOT NULL
         AND n.device_time <= now() + interval '1 day'
     ORDER BY n.device_time DESC, n.received DESC
     LIMIT 1
@@ -323,7 +326,7 @@ SELECT
     q.received_us / 1000 AS received_ms
 FROM quarantine AS q;
 
--- Where the frame behind a row lies: the group of the spool (spool_seq) and the session it came on.
+-- Where the frame behind a row lies: the group of the spool (spool_seq) and the session it came on; ask by device_time, which of a message is the time of receipt.
 CREATE VIEW jtgate_v1.raw_frames AS
 SELECT
     f.kind,
@@ -333,11 +336,13 @@ SELECT
     f.spool_seq,
     f.session_id,
     f.received,
-    (extract(epoch FROM f.received) * 1000)::bigint AS received_ms
+    (extract(epoch FROM f.received) * 1000)::bigint AS received_ms,
+    f.device_time,
+    (extract(epoch FROM f.device_time) * 1000)::bigint AS device_time_ms
 FROM (
-    SELECT 'position' AS kind, terminal_id, msg_id, serial, spool_seq, session_id, received FROM positions_all
+    SELECT 'position' AS kind, terminal_id, msg_id, serial, spool_seq, session_id, received, device_time FROM positions_all
     UNION ALL
-    SELECT 'message', terminal_id, msg_id, serial, spool_seq, session_id, received FROM messages
+    SELECT 'message', terminal_id, msg_id, serial, spool_seq, session_id, received, received FROM messages
 ) AS f
 INNER JOIN terminals AS t ON t.id = f.terminal_id;
 
@@ -383,7 +388,7 @@ SELECT
     (extract(epoch FROM r.valid_to) * 1000)::bigint AS valid_to_ms
 FROM vehicles AS r;
 
--- Drivers, escorts and loaders, without identity number, phone, birth date and picture: every version, with the time it was valid for.
+-- Drivers, escorts and loaders, without numbers of identity card and licence, phone, health, birth date and picture: every version, with the time it was valid for.
 CREATE VIEW jtgate_v1.persons AS
 SELECT
     r.person,
@@ -399,12 +404,9 @@ SELECT
     r.escort_valid_to,
     r.loader_valid_to,
     r.permitted_classes,
-    r.licence,
     r.licence_classes,
     r.licence_valid_to,
     r.learner_until,
-    r.medical_on,
-    r.medical_valid_to,
     r.contract_valid_to,
     r.integrity_grade,
     r.integrity_on,
@@ -643,9 +645,9 @@ COMMENT ON VIEW jtgate_v1.mileage_per_day IS 'Kilometres by the odometer (0x01 �
 COMMENT ON VIEW jtgate_v1.face_events IS 'Pictures of drivers and what a comparison made of them.';
 COMMENT ON VIEW jtgate_v1.driver_cards IS 'Driver cards put in and taken out (0x0702); the name is on the card, the number of the identity card is left out.';
 COMMENT ON VIEW jtgate_v1.quarantine IS 'Messages that could not be decoded, without their bytes.';
-COMMENT ON VIEW jtgate_v1.raw_frames IS 'Where the frame behind a row lies: the group of the spool (spool_seq) and the session it came on.';
+COMMENT ON VIEW jtgate_v1.raw_frames IS 'Where the frame behind a row lies: the group of the spool (spool_seq) and the session it came on; ask by device_time, which of a message is the time of receipt.';
 COMMENT ON VIEW jtgate_v1.vehicles IS 'Vehicles: every version, with the time it was valid for.';
-COMMENT ON VIEW jtgate_v1.persons IS 'Drivers, escorts and loaders, without identity number, phone, birth date and picture: every version, with the time it was valid for.';
+COMMENT ON VIEW jtgate_v1.persons IS 'Drivers, escorts and loaders, without numbers of identity card and licence, phone, health, birth date and picture: every version, with the time it was valid for.';
 COMMENT ON VIEW jtgate_v1.enterprises IS 'Enterprises, without names of persons: every version, with the time it was valid for.';
 COMMENT ON VIEW jtgate_v1.tanks IS 'Tanks: every version, with the time it was valid for.';
 COMMENT ON VIEW jtgate_v1.policies IS 'Insurance policies: every version, with the time it was valid for.';

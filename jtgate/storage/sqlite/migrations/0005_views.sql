@@ -2,6 +2,8 @@
 -- would change goes into views under the next number. Times are ISO 8601 with +08:00; the column `…_ms` beside a time is the same
 -- in milliseconds since 1970, and conditions on it use the index.
 
+CREATE INDEX terminals_plate ON terminals (plate) WHERE plate IS NOT NULL;
+
 DROP VIEW jtgate_v1_last_position;
 DROP VIEW jtgate_v1_alarm_events;
 DROP VIEW jtgate_v1_sessions;
@@ -31,6 +33,7 @@ INNER JOIN positions AS p
         FROM positions AS n
         WHERE
             n.terminal_id = t.id AND n.backfill = 0 AND n.time_state = 0 AND n.status & 2
+            AND n.latitude IS NOT NULL AND n.longitude IS NOT NULL
             AND n.device_time_ms <= (unixepoch() + 86400) * 1000
         ORDER BY n.device_time_ms DESC, n.received_ms DESC
         LIMIT 1
@@ -329,7 +332,7 @@ SELECT
     q.received_us / 1000 AS received_ms
 FROM quarantine AS q;
 
--- Where the frame behind a row lies: the group of the spool (spool_seq) and the session it came on.
+-- Where the frame behind a row lies: the group of the spool (spool_seq) and the session it came on; ask by device_time, which of a message is the time of receipt.
 CREATE VIEW jtgate_v1_raw_frames AS
 SELECT
     f.kind,
@@ -339,11 +342,13 @@ SELECT
     f.spool_seq,
     f.session_id,
     strftime('%Y-%m-%dT%H:%M:%f', f.received_ms / 1000.0, 'unixepoch', '+8 hours') || '+08:00' AS received,
-    f.received_ms
+    f.received_ms,
+    strftime('%Y-%m-%dT%H:%M:%f', f.device_time_ms / 1000.0, 'unixepoch', '+8 hours') || '+08:00' AS device_time,
+    f.device_time_ms
 FROM (
-    SELECT 'position' AS kind, terminal_id, msg_id, serial, spool_seq, session_id, received_ms FROM positions
+    SELECT 'position' AS kind, terminal_id, msg_id, serial, spool_seq, session_id, received_ms, device_time_ms FROM positions
     UNION ALL
-    SELECT 'message', terminal_id, msg_id, serial, spool_seq, session_id, received_ms FROM messages
+    SELECT 'message', terminal_id, msg_id, serial, spool_seq, session_id, received_ms, received_ms FROM messages
 ) AS f
 INNER JOIN terminals AS t ON t.id = f.terminal_id;
 
@@ -389,7 +394,7 @@ SELECT
     r.valid_to_ms
 FROM vehicles AS r;
 
--- Drivers, escorts and loaders, without identity number, phone, birth date and picture: every version, with the time it was valid for.
+-- Drivers, escorts and loaders, without numbers of identity card and licence, phone, health, birth date and picture: every version, with the time it was valid for.
 CREATE VIEW jtgate_v1_persons AS
 SELECT
     r.person,
@@ -405,12 +410,9 @@ SELECT
     r.escort_valid_to,
     r.loader_valid_to,
     r.permitted_classes,
-    r.licence,
     r.licence_classes,
     r.licence_valid_to,
     r.learner_until,
-    r.medical_on,
-    r.medical_valid_to,
     r.contract_valid_to,
     r.integrity_grade,
     r.integrity_on,

@@ -320,6 +320,7 @@ def test_interrupted_export_leaves_no_file(world: World, monkeypatch: pytest.Mon
     """Ctrl-C in the middle of it."""
     track(world, 20)
     real = store_export._counted
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background is started without
 
     def interrupted(*arguments: object) -> object:
         found = real(*arguments)  # type: ignore[arg-type]
@@ -328,7 +329,10 @@ def test_interrupted_export_leaves_no_file(world: World, monkeypatch: pytest.Mon
         yield from found
 
     monkeypatch.setattr(store_export, "_counted", interrupted)
-    result = world.run("store", "export", str(world.data.parent / "track.csv"), "--all")
+    try:
+        result = world.run("store", "export", str(world.data.parent / "track.csv"), "--all")
+    finally:
+        signal.signal(signal.SIGINT, before)
 
     assert result.exit_code != 0
     assert [path.name for path in world.data.parent.iterdir() if path.is_file()] == []

@@ -21,6 +21,7 @@ from typing import Final
 GATEWAY: Final = "gateway"
 PIPELINE: Final = "pipeline"
 API: Final = "api"
+PUBLISHER: Final = "publisher"
 DEMO: Final = "demo"
 SUPERVISOR: Final = "supervisor"
 

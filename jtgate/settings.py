@@ -20,6 +20,7 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from jtgate.mqtt.address import parse_address
 from jtgate.settings_kinds import (
     ADDRESS,
     FILE,
@@ -32,6 +33,7 @@ from jtgate.settings_kinds import (
     SIZE_UNITS,
     TEXT,
     URL,
+    URLS,
     Kind,
 )
 
@@ -55,7 +57,13 @@ class Settings:
     http: str = "127.0.0.1:8080"
     store: str = ""  # "" = SQLite under the data folder
     redis: str = ""
-    mqtt: str = ""
+    mqtt: str = ""  # broker with terminals behind it
+    mqtt_up: str = "jt808/{phone}/up"
+    mqtt_down: str = "jt808/{phone}/down"
+    mqtt_group: str = "jtgate"  # of the shared subscription; "" subscribes alone
+    mqtt_subscribers: int = 2  # connections that share the load
+    mqtt_version: str = "5"  # 5 | 3.1.1
+    mqtt_out: tuple[str, ...] = field(default=())  # brokers that get positions and alarms
     workers: int = 1
     policy: str = "open"  # open | known
     ack: str = "durable"  # durable | received
@@ -70,6 +78,8 @@ class Settings:
     pending_bytes_max: int = 32 << 20  # received and not yet committed; above it reading pauses
     forwarders: tuple[str, ...] = field(default=())  # addresses allowed to carry many terminals on one link
     profiles: tuple[str, ...] = field(default=())  # files of profiles, see jtgate.profiles
+    command_retry_seconds: float = 10.0  # T of T×(N+1)
+    command_retries: int = 3
     rsa_key: Path | None = None  # private key of the platform; None: one of its own under the data folder
     spool_bytes_max: int = 8 << 30
     spool_keep_hours: float = 72.0
@@ -90,7 +100,8 @@ class Settings:
 
     def secrets(self) -> dict[str, str]:
         """Variables of the settings that may hold a password: a command line can be read by every user."""
-        return {entry.variable: str(getattr(self, entry.name)) for entry in TABLE if entry.name in SECRET}
+        found = {entry.variable: getattr(self, entry.name) for entry in TABLE if entry.name in SECRET}
+        return {name: value if isinstance(value, str) else ",".join(value) for name, value in found.items()}
 
     @classmethod
     def from_json(cls, text: str, *, env: Mapping[str, str] | None = None) -> "Settings":
@@ -240,7 +251,7 @@ TABLE: Final = (
     Setting("tls_port", INTEGER, _LISTEN, "Port for TLS, used once a certificate is given.", 0, _PORT_MAX),
     Setting("tls_cert", FILE, _LISTEN, "Certificate chain in PEM; turns TLS on."),
     Setting("tls_key", FILE, _LISTEN, "Private key of the certificate in PEM."),
-    Setting("http", ADDRESS, _LISTEN, "Address of /metrics and /health; port 0 takes any free one."),
+    Setting("http", ADDRESS, _LISTEN, "Address of the HTTP API, /metrics and /health; port 0 takes any free one."),
     Setting(
         "store",
         URL,
@@ -249,7 +260,25 @@ TABLE: Final = (
         "timescaledb://… where the server must have TimescaleDB. Put passwords into the variable or ~/.pgpass.",
     ),
     Setting("redis", URL, _KEEP, "Redis for several gateways (redis://…); not in this release."),
-    Setting("mqtt", URL, _LISTEN, "MQTT broker with terminals behind it (mqtt://…); not in this release."),
+    Setting(
+        "mqtt",
+        URL,
+        _LISTEN,
+        "MQTT broker with terminals behind it: mqtt://USER@HOST:1883, or mqtts:// for TLS. Put passwords into the "
+        "variable.",
+    ),
+    Setting("mqtt_up", TEXT, _LISTEN, "Topic on which a terminal publishes its frames; {phone} stands for its number."),
+    Setting("mqtt_down", TEXT, _LISTEN, "Topic on which it hears answers and commands."),
+    Setting("mqtt_group", TEXT, _LISTEN, "Group of the shared subscription; empty subscribes without one."),
+    Setting("mqtt_subscribers", INTEGER, _LISTEN, "Connections to the broker that share the load.", 1, 16),
+    Setting("mqtt_version", TEXT, _LISTEN, "Version of MQTT spoken with brokers.", choices=("5", "3.1.1")),
+    Setting(
+        "mqtt_out",
+        URLS,
+        _KEEP,
+        "MQTT brokers that get every stored position and alarm: mqtt://HOST:1883/PREFIX?name=NAME&format=json|msgpack. "
+        "Put passwords into the variable.",
+    ),
     Setting(
         "workers", INTEGER, _LISTEN, "Gateway processes; more than one needs Redis, so not in this release.", 1, 256
     ),
@@ -290,6 +319,15 @@ TABLE: Final = (
         "profiles", FILES, _TERMINALS, "Files of profiles: how kinds of terminals read what the standard leaves open."
     ),
     Setting(
+        "command_retry_seconds",
+        NUMBER,
+        _TERMINALS,
+        "First time-out of a command; after the N-th repetition it is N+1 times the one before, 5 minutes at most.",
+        0.05,
+        300,
+    ),
+    Setting("command_retries", INTEGER, _TERMINALS, "Repetitions of a command that is not answered.", 0, 10),
+    Setting(
         "rsa_key",
         FILE,
         _TERMINALS,
@@ -318,8 +356,13 @@ TABLE: Final = (
     Setting("demo", INTEGER, _DEMO, "Simulated terminals that drive beside the gateway.", 0, 100_000),
 )
 
+#: What stands for the number of a terminal in a topic.
+PHONE: Final = "{phone}"
+#: What may stand behind the question mark of --mqtt-out.
+OUTLET_OPTIONS: Final = ("name", "format")
+
 #: May hold a password.
-SECRET: Final = ("store", "redis", "mqtt")
+SECRET: Final = ("store", "redis", "mqtt", "mqtt_out")
 
 _STORES: Final = ("sqlite", "postgresql", "postgres", "timescaledb")
 
@@ -378,8 +421,9 @@ def check_release(settings: Settings) -> None:
     """Refuse combinations that cannot work, before anything is started.
 
     Raises:
-        NotInThisRelease: Redis, MQTT or more than one gateway.
-        BadValue: a certificate without its key, or the reverse, or one of them cannot be read.
+        NotInThisRelease: Redis or more than one gateway.
+        BadValue: a certificate without its key, or the reverse, or one of them cannot be read; a broker or a topic
+            that is none.
     """
     if settings.workers > 1:
         raise NotInThisRelease(
@@ -391,10 +435,7 @@ def check_release(settings: Settings) -> None:
         raise NotInThisRelease(
             "--redis: Redis is not in this release", "leave --redis out; spool and directory are embedded"
         )
-    if settings.mqtt:
-        raise NotInThisRelease(
-            "--mqtt: MQTT is not in this release", "leave --mqtt out; terminals connect by TCP, UDP or TLS"
-        )
+    _check_mqtt(settings)
     scheme = settings.store.partition(":")[0]  # the rest may hold a password
     if scheme and (scheme not in _STORES or "://" not in settings.store):
         raise BadValue(
@@ -408,6 +449,27 @@ def check_release(settings: Settings) -> None:
         if path is not None and not (os.path.isfile(path) and os.access(path, os.R_OK)):  # noqa: PTH113  never raises
             why = "cannot be read by this user" if os.path.isfile(path) else "is no file"  # noqa: PTH113
             raise BadValue(f"{flag}: {path} {why}", "name a PEM file that can be read")
+
+
+def _check_mqtt(settings: Settings) -> None:
+    """Addresses of brokers and topics of terminals; the text of an error quotes no password."""
+    named: list[tuple[str, str, tuple[str, ...]]] = [("--mqtt", url, ()) for url in (settings.mqtt,) if url]
+    named += [("--mqtt-out", url, OUTLET_OPTIONS) for url in settings.mqtt_out]
+    for flag, url, options in named:
+        try:
+            parse_address(url, options)
+        except ValueError as error:
+            advice = "write it as mqtt://USER@HOST:1883, or mqtts:// for TLS"
+            raise BadValue(f"{flag}: that is no address of a broker: {error}", advice) from None
+    for flag, topic in (("--mqtt-up", settings.mqtt_up), ("--mqtt-down", settings.mqtt_down)):
+        levels = topic.split("/")
+        if levels.count(PHONE) != 1 or any(sign in topic for sign in "+#\0"):
+            raise BadValue(
+                f"{flag}: {topic!r} does not tell terminals apart",
+                f"name a topic with {PHONE} as one of its levels and neither + nor #, as jt808/{PHONE}/up",
+            )
+    if settings.mqtt_up == settings.mqtt_down:
+        raise BadValue("--mqtt-up and --mqtt-down are the same topic", "we would read our own answers: name two")
 
 
 def warnings(settings: Settings) -> list[str]:

@@ -90,6 +90,10 @@ def _names(value: object) -> tuple[str, ...]:
     return _listed(value, "addresses")
 
 
+def _urls(value: object) -> tuple[str, ...]:
+    return _listed(value, "URLs")
+
+
 def _files(value: object) -> tuple[str, ...]:
     return _listed(value, "files")
 
@@ -104,3 +108,4 @@ FILE: Final = Kind("FILE", _optional_path)
 ADDRESS: Final = Kind("HOST:PORT", _address)
 NAMES: Final = Kind("A,B,…", _names)
 FILES: Final = Kind("FILE,…", _files)
+URLS: Final = Kind("URL,…", _urls)

@@ -396,12 +396,14 @@ def child_specs(settings: Settings) -> list[ChildSpec]:
         ChildSpec(runfiles.PIPELINE, module("pipeline"), writes=True, stop_s=20.0),
         ChildSpec(runfiles.API, module("api"), announces=True, stop_s=5.0),
     ]
+    if settings.mqtt_out:
+        specs.append(ChildSpec(runfiles.PUBLISHER, module("pipeline.publish"), stop_s=10.0))
     if settings.demo:
         specs.append(ChildSpec(runfiles.DEMO, _demo_command, stop_s=5.0))
     return specs
 
 
-STOP_ORDER: Final = (runfiles.DEMO, runfiles.GATEWAY, runfiles.PIPELINE, runfiles.API)
+STOP_ORDER: Final = (runfiles.DEMO, runfiles.GATEWAY, runfiles.PIPELINE, runfiles.PUBLISHER, runfiles.API)
 
 
 def _demo_command(settings: Settings) -> list[str]:

@@ -161,7 +161,7 @@ def test_killed_supervisor_takes_its_children_along(serving: Serving) -> None:
     [
         (("--workers", "2"), "more than one gateway shares its sessions through Redis"),
         (("--redis", "redis://x"), "Redis is not in this release"),
-        (("--mqtt", "mqtt://x"), "MQTT is not in this release"),
+        (("--mqtt", "http://x"), "that is no address of a broker"),
         (("--store", "mysql://u:secret@h/d"), "--store: no store answers to mysql"),
     ],
 )

@@ -149,7 +149,7 @@ def test_http_address_in_parts(http: str, address: tuple[str, int]) -> None:
 
 @pytest.mark.parametrize(
     "wanted",
-    [Settings(workers=2), Settings(redis="redis://x"), Settings(mqtt="mqtt://x")],
+    [Settings(workers=2), Settings(redis="redis://x")],
 )
 def test_what_this_release_lacks_is_said(wanted: Settings) -> None:
     """A setting of the standard list is never silently without effect."""
@@ -176,3 +176,32 @@ def test_defaults_warn_about_the_open_policy_only() -> None:
     """An operator reads at start what is risky."""
     assert [w.split()[0] for w in settings.warnings(Settings())] == ["policy"]
     assert [w.split()[0] for w in settings.warnings(Settings(policy="known", ack="received"))] == ["ack"]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "said"),
+    [
+        (Settings(mqtt="tcp://user:hush@x"), "neither mqtt:// nor mqtts://"),
+        (Settings(mqtt="mqtt://user:hush@x:0"), "its port"),
+        (Settings(mqtt="mqtt://user:hush@"), "names no host"),
+        (Settings(mqtt="mqtt://user:hush@x?name=a"), "'name' means nothing"),
+        (Settings(mqtt_out=("mqtt://user:hush@x?nam=a",)), "'nam' means nothing"),
+        (Settings(mqtt_up="jt808/up"), "does not tell terminals apart"),
+        (Settings(mqtt_up="jt808/+/{phone}"), "does not tell terminals apart"),
+        (Settings(mqtt_down="jt808/{phone}/up"), "the same topic"),
+    ],
+)
+def test_brokers_and_topics_that_are_none_are_refused(wanted: Settings, said: str) -> None:
+    """With half a sentence on why, and without the password."""
+    with pytest.raises(BadValue) as caught:
+        settings.check_release(wanted)
+    assert said in caught.value.message
+    assert "hush" not in caught.value.message + caught.value.advice
+
+
+def test_brokers_reach_children_without_showing_on_their_command_line() -> None:
+    """Both settings may hold passwords."""
+    wanted = Settings(mqtt="mqtt://a:hush@x", mqtt_out=("mqtt://b:hush@y", "mqtt://z?name=n"))
+    line = wanted.to_json(without=settings.SECRET)
+    assert "hush" not in line
+    assert Settings.from_json(line, env=wanted.secrets()) == wanted

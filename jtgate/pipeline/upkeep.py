@@ -30,6 +30,8 @@ class UpkeepLimits:
     roll_up_every_s: float = 60.0
     roll_up_again_s: float = 1.0  # while there is more
     roll_up_hours: int = 48  # per step
+    roll_up_lag_s: float = 5.0  # while the store is further behind than this, hourly figures wait …
+    roll_up_late_s: float = 900.0  # … but not for longer than this
     retain_first_s: float = 60.0
     retain_every_s: float = 3600.0
     retain_again_s: float = 0.02  # while there is more
@@ -88,11 +90,14 @@ class Upkeep:
     Args:
         store: migrated; its methods may be called from any thread.
         limits: see UpkeepLimits.
+        lag_s: how far the store is behind the spool, seconds.
     """
 
-    def __init__(self, store: Store, limits: UpkeepLimits) -> None:
+    def __init__(self, store: Store, limits: UpkeepLimits, lag_s: Callable[[], float] = lambda: 0.0) -> None:
         self._store = store
         self._limits = limits
+        self._lag_s = lag_s
+        self._rolled_up_at = time.monotonic()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="jtgate-upkeep", daemon=True)
 
@@ -144,6 +149,12 @@ class Upkeep:
         return False
 
     def _roll_up(self) -> bool:
+        """Hourly figures, when there is time for them: catching up goes first, for a while."""
+        is_late = time.monotonic() - self._rolled_up_at > self._limits.roll_up_late_s
+        if self._lag_s() > self._limits.roll_up_lag_s and not is_late:
+            metrics.EVENTS.labels("roll_up_put_off").inc()
+            return False
+        self._rolled_up_at = time.monotonic()
         hours = self._store.roll_up(now_ms(), hours_max=self._limits.roll_up_hours)
         metrics.EVENTS.labels("hours_rolled_up").inc(hours)
         return hours > 0

@@ -108,7 +108,7 @@ class Worker:
     def run(self) -> None:
         """Work until `stop` is set."""
         log.info("pipeline.started", seq=self._seq)
-        upkeep = Upkeep(self._store, self._limits.upkeep)
+        upkeep = Upkeep(self._store, self._limits.upkeep, self._lag_s)
         upkeep.start()
         try:
             while not self._stop.is_set():
@@ -303,8 +303,12 @@ class Worker:
         metrics.SPOOL_DAMAGED.inc(self._reader.damaged_count - self._damaged_told)
         self._damaged_told = self._reader.damaged_count
 
+    def _lag_s(self) -> float:
+        """How long ago what is stored last was spooled; near 0 when nothing waits."""
+        return max(0.0, (now_us() - self._stored_until_us) / 1e6)
+
     def _tell_lag(self) -> None:
-        metrics.LAG_SECONDS.set(max(0.0, (now_us() - self._stored_until_us) / 1e6))
+        metrics.LAG_SECONDS.set(self._lag_s())
 
     def _when_unreadable(self) -> None:
         """Unread parts may lie in the spool: nothing is given up for its age, and the lag grows."""

@@ -112,6 +112,31 @@ def test_hourly_figures_follow_the_writes(store: Store) -> None:
         wait_until(lambda: kilometres() == [5.5])
 
 
+@pytest.mark.parametrize(("late_s", "put_off"), [(900.0, 3.0), (0.0, 0.0)])
+def test_hourly_figures_wait_while_the_store_is_behind_but_not_for_ever(
+    store: Store, late_s: float, put_off: float
+) -> None:
+    """Catching up goes first; when that takes long, the figures are made all the same."""
+    lags = iter([9.0, 9.0, 9.0])
+    rolled: list[float] = []
+
+    def so_far() -> float:
+        return REGISTRY.get_sample_value("jtgate_pipeline_events_total", {"event": "roll_up_put_off"}) or 0.0
+
+    def roll_up(now: int, *, hours_max: int) -> int:
+        rolled.append(so_far())
+        return 0
+
+    before = so_far()
+    limits = UpkeepLimits(roll_up_first_s=0.0, roll_up_every_s=0.005, keep_days=30, roll_up_late_s=late_s)
+    upkeep = Upkeep(Wrapped(store, roll_up=roll_up), limits, lambda: next(lags, 0.0))  # type: ignore[arg-type]
+    upkeep.start()
+    wait_until(lambda: bool(rolled))
+    upkeep.close()
+
+    assert rolled[0] - before == put_off
+
+
 def test_a_task_that_fails_is_counted_and_tried_again(store: Store) -> None:
     """A store that is away, and a bug of our own, stop neither the task nor the others."""
     failures = iter([StoreUnavailable("gone"), ZeroDivisionError(), StoreUnavailable("gone")])

@@ -25,6 +25,7 @@ from jtgate.codecs.declare import (
 from jtgate.codecs.edition import SINCE_2013, Edition
 from jtgate.codecs.groups import Sized
 from jtgate.codecs.items import LocationItem
+from jtgate.codecs.jt808.layouts import first_clean
 from jtgate.codecs.jt808.tables import ALARM_FLAGS, BATCH_TYPES, STATUS
 from jtgate.codecs.readings import RereadBits, Stepped, from_alarm_bits, to_alarm_bits
 from jtgate.codecs.timebase import RawTime, WireTime, decode_bcd_time
@@ -70,10 +71,17 @@ def is_time(six: bytes) -> bool:
 
 
 def _answer_layout(body: bytes, header: Edition) -> Edition:
-    """2011 has no serial before the location: then a time stands two bytes earlier (§3.4)."""
-    if header is Edition.V2019 or is_time(body[2 + TIME_AT : 8 + TIME_AT]):
-        return header if header is Edition.V2019 else Edition.V2013
-    return Edition.V2011 if is_time(body[TIME_AT : 6 + TIME_AT]) else Edition.V2013
+    """2011 has no serial before the location: then a time stands two bytes earlier (§3.4).
+
+    Day, hour, minute and second of a 2011 report, read two bytes late, are a calendar time again in one of ten: then it
+    counts in which layout the items behind it come out even.
+    """
+    if header is Edition.V2019:
+        return header
+    is_late, is_early = is_time(body[2 + TIME_AT : 8 + TIME_AT]), is_time(body[TIME_AT : 6 + TIME_AT])
+    if is_late and is_early:
+        return first_clean(LocationAnswer, body, Edition.V2013, Edition.V2011)
+    return Edition.V2011 if is_early else Edition.V2013
 
 
 @message(0x0201, clause="§3.4", detect=_answer_layout, trailing=dev.LOCATION_ITEMS_OVERRUN)

@@ -2,6 +2,7 @@
 
 <data>/serve.lock           held by the supervisor and the children that write: two `serve` on one folder are refused
 <data>/run/<child>.json     facts of a running child: pid, and where it listens; written when it is ready
+<data>/api-token            token of the HTTP API, made at the first start; for the command line
 <data>/run/supervisor.json  state, pid and restarts of every child
 
 Counters are the exception: the files of prometheus_client in multiprocess mode lie on the memory file system where
@@ -24,6 +25,9 @@ API: Final = "api"
 PUBLISHER: Final = "publisher"
 DEMO: Final = "demo"
 SUPERVISOR: Final = "supervisor"
+
+#: The file in the data folder with the token that was made at the first start.
+API_TOKEN: Final = "api-token"  # noqa: S105  a name
 
 #: How long a start waits for a lock that is about to be given up, and how often it looks.
 LOCK_WAIT_S: Final = 0.5

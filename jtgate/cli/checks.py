@@ -20,6 +20,7 @@ from jtgate.api.metrics import children
 from jtgate.cli.common import OTHER_USER, SPARE_FILES, bytes_text, duration
 from jtgate.codecs import twins
 from jtgate.codecs.timebase import iso_ms, now_ms, now_us
+from jtgate.mqtt.address import parse_address
 from jtgate.settings import Settings, SettingsError
 from jtgate.storage import open_spool_reader
 from jtgate.storage.open import SPOOL_NAME
@@ -40,6 +41,9 @@ _DISK_FAIL_BYTES: Final = 256 << 20
 
 #: Files larger than this are not read through: that would take minutes of disk.
 _QUICK_CHECK_BYTES_MAX: Final = 1 << 30
+
+#: How long a broker may take to accept a connection.
+_BROKER_S: Final = 3.0
 
 #: No jtgate ran before this and no terminal can say a year after 2099 (two digits).
 _CLOCK_MIN_MS: Final = 1_767_225_600_000  # 2026-01-01
@@ -267,6 +271,21 @@ def _newest_us(data: Path) -> int:
     return newest[-1].at_us if newest else 0
 
 
+def brokers(config: Settings) -> Check:
+    """Whether the MQTT brokers that are set can be reached; their passwords are not tried."""
+    urls = [config.mqtt] if config.mqtt else []
+    addresses = [parse_address(url, settings.OUTLET_OPTIONS) for url in (*urls, *config.mqtt_out)]
+    if not addresses:
+        return Check("MQTT", OK, "no broker is set")
+    for address in addresses:
+        try:
+            socket.create_connection((address.host, address.port), _BROKER_S).close()
+        except OSError as error:
+            why = f"{address.shown}: {error.strerror or error}"
+            return Check("MQTT", FAIL, why, "start the broker, or correct --mqtt and --mqtt-out")
+    return Check("MQTT", OK, f"{', '.join(address.shown for address in addresses)} can be reached")
+
+
 def choices(config: Settings) -> Check:
     """Settings that cannot work, or that one should know about."""
     try:
@@ -291,6 +310,7 @@ ALL: Final[tuple[Callable[[Settings], Check], ...]] = (
     lock,
     crashes,
     port,
+    brokers,
     databases,
     lag,
 )

@@ -25,6 +25,7 @@ from jtgate.cli.common import (
     setting_option,
     store_name,
 )
+from jtgate.mqtt.address import parse_address
 from jtgate.settings import EX_CONFIG, Settings, SettingsError
 from jtgate.storage import open_store
 from jtgate.storage.store import StoreTooNew, StoreUnavailable
@@ -210,14 +211,20 @@ def _ready_block(wanted: Settings, facts: Mapping[str, Mapping[str, object]]) ->
         ("terminals", f"{wanted.host}:{line['port']} (TCP and UDP)"),
         ("TLS", tls),
         ("HTTP", f"http://{http}/health  http://{http}/metrics"),
+        ("API", f"http://{http}/v1/openapi.json, token in {wanted.data / runfiles.API_TOKEN}"),
         ("data", str(wanted.data.resolve())),
         ("store", store_name(wanted.store) if wanted.store else "SQLite in the data folder"),
         ("policy", policy),
         ("answers", answers),
         ("stop", f"Ctrl-C, or kill {line['pid']}; a second time kills at once"),
     ]
+    if wanted.mqtt:
+        rows.insert(2, ("MQTT", f"{parse_address(wanted.mqtt).shown}, {wanted.mqtt_up} and {wanted.mqtt_down}"))
+    if wanted.mqtt_out:
+        outlets = (parse_address(url, settings.OUTLET_OPTIONS).shown for url in wanted.mqtt_out)
+        rows.insert(-2, ("publishes", f"positions and alarms to {', '.join(outlets)}"))
     if wanted.demo:
-        rows.insert(5, ("demo", f"{wanted.demo} simulated terminals"))
+        rows.insert(-2, ("demo", f"{wanted.demo} simulated terminals"))
     program = _program()
     where = "" if wanted.data == Path("data") else f" --data {wanted.data}"
     block = ["", f"jtgate {release()} is ready", ""]

@@ -203,3 +203,15 @@ def test_files_that_are_not_ours_are_left_alone(config: Settings) -> None:
     (config.data / "metrics" / "counter_1.db").write_bytes(b"x" * 5000)
 
     assert checks.databases(config).found == "none yet"
+
+
+def test_brokers_are_tried_and_their_passwords_are_not_told(tmp_path: Path) -> None:
+    """One that listens is fine, one that does not is named with what to do."""
+    with socket.create_server(("127.0.0.1", 0)) as broker:
+        port = broker.getsockname()[1]
+        config = Settings(data=tmp_path, mqtt=f"mqtt://u:hush@127.0.0.1:{port}")
+        assert checks.brokers(config) == checks.Check("MQTT", "ok", f"mqtt://127.0.0.1:{port} can be reached")
+    found = checks.brokers(Settings(data=tmp_path, mqtt_out=(f"mqtt://u:hush@127.0.0.1:{port}?name=city",)))
+    assert found.state == "fail"
+    assert found.found == f"mqtt://127.0.0.1:{port}: Connection refused"
+    assert checks.brokers(Settings(data=tmp_path)).found == "no broker is set"

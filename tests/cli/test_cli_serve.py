@@ -197,7 +197,7 @@ def test_start_up_block_tells_what_a_new_user_needs(tmp_path: Path) -> None:
 
     port = block.split("0.0.0.0:")[1].split()[0]
     names = [line.split()[0] for line in block.splitlines() if line.startswith("  ") and " jtgate" not in line[:3]]
-    assert names[:8] == ["terminals", "TLS", "HTTP", "data", "store", "policy", "answers", "stop"]
+    assert names[:9] == ["terminals", "TLS", "HTTP", "API", "data", "store", "policy", "answers", "stop"]
     assert int(port) > 0
     assert "sessions ls --data d\n" in block
     assert "tail --data d --count 10\n" in block

@@ -258,6 +258,6 @@ def test_store_of_a_later_release_is_refused(tmp_path: Path) -> None:
 def test_children_are_started_and_stopped_in_the_order_of_the_design() -> None:
     """The fleet comes last and goes first."""
     assert [spec.name for spec in child_specs(Settings(demo=5))] == ["gateway", "pipeline", "api", "demo"]
-    assert STOP_ORDER == ("demo", "gateway", "pipeline", "api")
+    assert STOP_ORDER == ("demo", "gateway", "pipeline", "publisher", "api")
     demo = child_specs(Settings(demo=5))[-1].command(Settings(demo=5, port=4242))
     assert demo[-6:] == ["--host", "127.0.0.1", "--port", "4242", "--terminals", "5"]

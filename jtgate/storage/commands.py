@@ -232,8 +232,8 @@ class CommandBus(Protocol):
         """
         ...
 
-    def open_of(self, terminals: Collection[str]) -> list[Command]:
-        """Open commands of these terminals, oldest first; asked when they come online."""
+    def open_of(self, terminals: Collection[str], limit: int = OPEN_PER_TERMINAL_MAX) -> list[Command]:
+        """Open commands of these terminals, oldest first, `limit` at most; asked when they come online."""
         ...
 
     def change(self, changes: Sequence[CommandChange]) -> set[int]:

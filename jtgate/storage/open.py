@@ -3,13 +3,19 @@
 <data>/store.db       the store, unless a URL says otherwise
 <data>/spool/         the spool
 <data>/directory.db   the directory
+<data>/access.db      tokens and the audit log
+<data>/commands.db    the command bus, with doorbells in run/bells/
 """
 
 from pathlib import Path
 from typing import NamedTuple
 
+from jtgate.storage.access import Access
+from jtgate.storage.commands import CommandBus
 from jtgate.storage.directory import Directory
 from jtgate.storage.spool import SpoolProgress, SpoolReader, SpoolWriter
+from jtgate.storage.sqlite.access import SqliteAccess
+from jtgate.storage.sqlite.commands import SqliteCommandBus
 from jtgate.storage.sqlite.directory import SqliteDirectory
 from jtgate.storage.sqlite.progress import FileSpoolProgress
 from jtgate.storage.sqlite.spool import SqliteSpoolWriter
@@ -20,6 +26,9 @@ from jtgate.storage.store import Store, StoreUrlError
 STORE_NAME = "store.db"
 SPOOL_NAME = "spool"
 DIRECTORY_NAME = "directory.db"
+ACCESS_NAME = "access.db"
+COMMANDS_NAME = "commands.db"
+BELLS_NAME = "run/bells"
 
 _SQLITE = "sqlite:///"
 _POSTGRES = ("postgresql", "postgres")
@@ -84,6 +93,24 @@ def open_directory(data: Path) -> Directory:
         DirectoryUnavailable: it cannot be opened now.
     """
     return SqliteDirectory(data / DIRECTORY_NAME)
+
+
+def open_access(data: Path) -> Access:
+    """Open tokens and audit log in the data folder.
+
+    Raises:
+        AccessUnavailable: they cannot be opened now.
+    """
+    return SqliteAccess(data / ACCESS_NAME)
+
+
+def open_commands(data: Path) -> CommandBus:
+    """Open the command bus in the data folder.
+
+    Raises:
+        CommandsUnavailable: it cannot be opened now.
+    """
+    return SqliteCommandBus(data / COMMANDS_NAME, data / BELLS_NAME)
 
 
 def open_spool_writer(data: Path, *, bytes_max: int, keep_us: int) -> SpoolWriter:

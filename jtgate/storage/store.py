@@ -102,12 +102,37 @@ class Store(Protocol):
         """How a session was connected: "tcp", "udp" …; "" when that is not known."""
         ...
 
-    def terminals(self, *, prefix: str = "", limit: int = 1000) -> list[Row]:
-        """Terminals with what registration told of them."""
+    def terminals(
+        self, *, prefix: str = "", terminals: Collection[str] | None = None, after: str = "", limit: int = 1000
+    ) -> list[Row]:
+        """Terminals with what registration told of them, in the order of their numbers.
+
+        Args:
+            prefix: first digits.
+            terminals: these only; None for all.
+            after: number of the last row of the page before.
+            limit: rows.
+        """
         ...
 
-    def sessions(self, *, terminal: str | None = None, open_only: bool = False, limit: int = 100) -> list[Row]:
-        """Sessions, newest first."""
+    def sessions(
+        self,
+        *,
+        terminal: str | None = None,
+        terminals: Collection[str] | None = None,
+        open_only: bool = False,
+        before: int | None = None,
+        limit: int = 100,
+    ) -> list[Row]:
+        """Sessions, newest first.
+
+        Args:
+            terminal: of this one.
+            terminals: of these only; None for all.
+            open_only: without those that have ended.
+            before: session id of the last row of the page before.
+            limit: rows.
+        """
         ...
 
     def positions(
@@ -130,12 +155,66 @@ class Store(Protocol):
         """
         ...
 
-    def last_positions(self, *, terminal: str | None = None, limit: int = 1000) -> list[Row]:
-        """The newest live position of each terminal."""
+    def last_positions(
+        self,
+        *,
+        terminal: str | None = None,
+        terminals: Collection[str] | None = None,
+        after: str = "",
+        limit: int = 1000,
+    ) -> list[Row]:
+        """The newest live position of each terminal, in the order of their numbers.
+
+        Args:
+            terminal: of this one.
+            terminals: of these only; None for all.
+            after: terminal of the last row of the page before.
+            limit: rows.
+        """
+        ...
+
+    def page(
+        self,
+        table: str,
+        *,
+        terminals: Collection[str] | None = None,
+        from_ms: int = 0,
+        to_ms: int | None = None,
+        matching: Mapping[str, object] | None = None,
+        before: tuple[int, int] | None = None,
+        limit: int = 100,
+    ) -> list[Row]:
+        """Rows of one of `tables.PAGED`, newest first by their time, with `id` and `terminal`.
+
+        Args:
+            table: its name.
+            terminals: of these only; None for all.
+            from_ms: first time.
+            to_ms: last time, included.
+            matching: column -> value that it must have.
+            before: time and id of the last row of the page before.
+            limit: rows.
+
+        Raises:
+            StoreError: there is no such table or column.
+        """
         ...
 
     def alarm_events(self, *, terminal: str | None = None, from_ms: int = 0, limit: int = 1000) -> list[Row]:
         """Alarm events by alarm time, newest first."""
+        ...
+
+    def alarm_events_after(self, after_id: int, *, limit: int = 1000) -> list[Row]:
+        """Alarm events in the order of their arrival, with `id` and `terminal`.
+
+        Args:
+            after_id: id of the last one that is known; ids rise with arrival and are seen in that order.
+            limit: rows.
+        """
+        ...
+
+    def last_alarm_id(self) -> int:
+        """Id of the alarm event that arrived last, 0 when there is none."""
         ...
 
     def card_events(self, *, terminal: str | None = None, from_ms: int = 0, limit: int = 1000) -> list[Row]:
@@ -181,7 +260,13 @@ class Store(Protocol):
         ...
 
     def registry_rows(
-        self, kind: str, *, key: Sequence[object] = (), at_ms: int | None = None, limit: int = 1000
+        self,
+        kind: str,
+        *,
+        key: Sequence[object] = (),
+        at_ms: int | None = None,
+        after: Sequence[object] = (),
+        limit: int = 1000,
     ) -> list[Row]:
         """Versions of rows of a registry, by key and beginning.
 
@@ -189,12 +274,19 @@ class Store(Protocol):
             kind: one of `registry.KINDS`.
             key: values of its key, from the left; empty for all.
             at_ms: only those in force at this time; None for every version.
+            after: key and `valid_from_ms` of the last row of the page before.
             limit: rows.
         """
         ...
 
     def quarantine(
-        self, *, terminal: str | None = None, held_only: bool = True, after_id: int = 0, limit: int = 1000
+        self,
+        *,
+        terminal: str | None = None,
+        terminals: Collection[str] | None = None,
+        held_only: bool = True,
+        after_id: int = 0,
+        limit: int = 1000,
     ) -> list[Row]:
         """Quarantined messages, oldest first, with id, state (held, replayed) and payload."""
         ...

@@ -1,5 +1,6 @@
 """The tables of facts: name, row, natural key, time, and what a repeated key means; one place for every back end."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -15,6 +16,7 @@ from jtgate.storage.model import (
     QuarantineRow,
     TripRow,
 )
+from jtgate.storage.store import StoreError
 
 #: "keep": the first row of a key stands. "newer": a row replaces one whose `updated_ms` is not later.
 Repeats = Literal["keep", "newer"]
@@ -69,3 +71,19 @@ REPLACED: Final = frozenset(table.name for table in FACTS if table.repeats == "n
 BY_KEY: Final = {table.name: table for table in (POSITIONS, ALARM_EVENTS, CARD_EVENTS, MESSAGES, QUARANTINE)}
 #: Tables read with `Store.facts`.
 READABLE: Final = {table.name: table for table in (FACE_EVENTS, EPISODES, EVIDENCE_FILES, BINDINGS, TRIPS)}
+#: Tables read with `Store.page`.
+PAGED: Final = {table.name: table for table in (ALARM_EVENTS, CARD_EVENTS)} | READABLE
+
+
+def paged(name: str, columns: Collection[str]) -> Table:
+    """A table of PAGED that has these columns.
+
+    Raises:
+        StoreError: there is no such table, or it lacks one of them.
+    """
+    known = PAGED.get(name)
+    if known is None:
+        raise StoreError(f"{name} is not read page by page")
+    if missing := sorted(set(columns) - set(known.columns)):
+        raise StoreError(f"{name} has no column {', '.join(missing)}")
+    return known

@@ -10,6 +10,7 @@ from typing import Final
 from jtgate.storage.contract import (
     figures,
     messages,
+    pages,
     positions,
     readers,
     reads,
@@ -29,6 +30,7 @@ _THEMES: Final[tuple[ModuleType, ...]] = (
     sessions,
     messages,
     reads,
+    pages,
     registries,
     retention,
     figures,

@@ -48,6 +48,21 @@ def the_last_position_is_the_newest_live_one(store: Store) -> None:
 
 
 @promise
+def alarm_events_are_told_in_the_order_of_arrival(store: Store) -> None:
+    """Whatever their own times say; who knows the last id misses none and hears none twice."""
+    same((store.last_alarm_id(), store.alarm_events_after(0)), (0, []), "alarm events of an empty store")
+    write(store, alarm_events=[alarm(1, T0_MS + 5000, 1), alarm(2, T0_MS, 2)])
+    known = store.last_alarm_id()
+    write(store, 2, alarm_events=[alarm(1, T0_MS - DAY_MS, 3), alarm(1, T0_MS + 5000, 1)])
+    found = store.alarm_events_after(0)
+    same([row["fingerprint"] for row in found], [1, 2, 3], "alarm events in the order of arrival")
+    same([row["terminal"] for row in found], [ONE, TWO, ONE], "their terminals")
+    same([row["fingerprint"] for row in store.alarm_events_after(known)], [3], "those after the last known one")
+    same([row["id"] for row in store.alarm_events_after(0, limit=2)], [row["id"] for row in found[:2]], "two of them")
+    same(store.last_alarm_id(), found[-1]["id"], "the last id")
+
+
+@promise
 def a_last_position_of_long_ago(store: Store) -> None:
     """The last position of a terminal that has been silent for years is still told."""
     long_ago = now_ms() - 3000 * DAY_MS

@@ -1,6 +1,6 @@
 """The questions to the store: one statement each, by indexes, in autocommit, on a connection of their own."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from jtgate.codecs import timebase
@@ -21,7 +21,7 @@ from jtgate.storage.postgres.connection import Link
 from jtgate.storage.postgres.schema import views_schema
 from jtgate.storage.postgres.times import column, moment, selected
 from jtgate.storage.store import Key, Row, StoreError, TimedKey
-from jtgate.storage.tables import BY_KEY, POSITIONS, READABLE, Table
+from jtgate.storage.tables import BY_KEY, POSITIONS, READABLE, Table, paged
 
 #: The newest live position of terminal `t`; the bound steps over what lies in the future.
 _NEWEST_LIVE: Final = f"""
@@ -102,22 +102,39 @@ class Reader:
         found = self._reads.query("SELECT coalesce(transport, '') FROM sessions WHERE session_id = %s", (session_id,))
         return str(found[0][0]) if found else ""
 
-    def terminals(self, *, prefix: str = "", limit: int = 1000) -> list[Row]:
-        """See Store. In the order of their numbers."""
+    def terminals(
+        self, *, prefix: str = "", terminals: Collection[str] | None = None, after: str = "", limit: int = 1000
+    ) -> list[Row]:
+        """See Store."""
         return self._rows(
             f"SELECT t.id AS terminal_id, {_TERMINAL_FIELDS} FROM terminals AS t "
-            'WHERE starts_with(t.terminal, %(prefix)s) ORDER BY t.terminal COLLATE "C" LIMIT %(limit)s',
+            f'WHERE starts_with(t.terminal, %(prefix)s) AND t.terminal COLLATE "C" > %(after)s '
+            f'AND {_among("t.terminal", terminals)} ORDER BY t.terminal COLLATE "C" LIMIT %(limit)s',
             prefix=prefix,
+            terminals=_listed(terminals),
+            after=after,
             limit=limit,
         )
 
-    def sessions(self, *, terminal: str | None = None, open_only: bool = False, limit: int = 100) -> list[Row]:
+    def sessions(
+        self,
+        *,
+        terminal: str | None = None,
+        terminals: Collection[str] | None = None,
+        open_only: bool = False,
+        before: int | None = None,
+        limit: int = 100,
+    ) -> list[Row]:
         """See Store. `closed_ms` and `reason` are None while a session is open."""
         return self._rows(
             f"SELECT t.terminal, {_SESSION_FIELDS} FROM sessions AS s LEFT JOIN terminals AS t ON t.id = s.terminal_id "
-            f"WHERE {_of_terminal('s', terminal)} {'AND s.closed IS NULL' if open_only else ''} "
+            f"WHERE {_of_terminal('s', terminal)} AND {_of_terminals('s', terminals)} "
+            f"{'AND s.closed IS NULL' if open_only else ''} "
+            f"{'AND s.session_id < %(before)s' if before is not None else ''} "
             "ORDER BY s.session_id DESC LIMIT %(limit)s",
             terminal=terminal,
+            terminals=_listed(terminals),
+            before=before,
             limit=limit,
         )
 
@@ -153,20 +170,75 @@ class Reader:
             },
         )
 
-    def last_positions(self, *, terminal: str | None = None, limit: int = 1000) -> list[Row]:
-        """See Store. In the order of the terminals' numbers."""
+    def last_positions(
+        self,
+        *,
+        terminal: str | None = None,
+        terminals: Collection[str] | None = None,
+        after: str = "",
+        limit: int = 1000,
+    ) -> list[Row]:
+        """See Store."""
         return self._rows(
             f"SELECT {_POSITION_FIELDS} FROM terminals AS t {_NEWEST_LIVE} "
             f"WHERE {'t.terminal = %(terminal)s' if terminal is not None else 'true'} "
+            f'AND t.terminal COLLATE "C" > %(after)s AND {_among("t.terminal", terminals)} '
             'ORDER BY t.terminal COLLATE "C" LIMIT %(limit)s',
             terminal=terminal,
+            terminals=_listed(terminals),
+            after=after,
             future=_future(),
             limit=limit,
+        )
+
+    def page(
+        self,
+        table: str,
+        *,
+        terminals: Collection[str] | None = None,
+        from_ms: int = 0,
+        to_ms: int | None = None,
+        matching: Mapping[str, object] | None = None,
+        before: tuple[int, int] | None = None,
+        limit: int = 100,
+    ) -> list[Row]:
+        """See Store."""
+        known = paged(table, matching or {})
+        at = f"e.{column(known.time)}"
+        conditions = [_of_terminals("e", terminals), f"{at} >= %(from)s"]
+        conditions += [f"e.{column(name)} = %(m_{name})s" for name in matching or {}]
+        if to_ms is not None:
+            conditions.append(f"{at} <= %(to)s")
+        if before is not None:
+            conditions.append(f"({at}, e.id) < (%(time)s, %(row_id)s)")
+        return self._rows(
+            f"SELECT t.terminal, e.id, {selected('e', known.columns)} FROM {table} AS e "
+            f"LEFT JOIN terminals AS t ON t.id = e.terminal_id WHERE {' AND '.join(conditions)} "
+            f"ORDER BY {at} DESC, e.id DESC LIMIT %(limit)s",
+            terminals=_listed(terminals),
+            limit=limit,
+            row_id=before[1] if before else None,
+            time=moment(before[0]) if before else None,
+            **{"from": moment(from_ms), "to": moment(to_ms)},
+            **{f"m_{name}": value for name, value in (matching or {}).items()},
         )
 
     def alarm_events(self, *, terminal: str | None = None, from_ms: int = 0, limit: int = 1000) -> list[Row]:
         """See Store."""
         return self._newest("alarm_events", AlarmEventRow._fields, "alarm_time_ms", terminal, from_ms, None, limit)
+
+    def alarm_events_after(self, after_id: int, *, limit: int = 1000) -> list[Row]:
+        """See Store. They are written by one connection in one transaction at a time, so ids are seen in order."""
+        return self._rows(
+            f"SELECT t.terminal, e.id, {selected('e', AlarmEventRow._fields)} FROM alarm_events AS e "
+            "JOIN terminals AS t ON t.id = e.terminal_id WHERE e.id > %(after_id)s ORDER BY e.id LIMIT %(limit)s",
+            after_id=after_id,
+            limit=limit,
+        )
+
+    def last_alarm_id(self) -> int:
+        """See Store."""
+        return self._reads.number("SELECT coalesce(max(id), 0) FROM alarm_events")
 
     def card_events(self, *, terminal: str | None = None, from_ms: int = 0, limit: int = 1000) -> list[Row]:
         """See Store."""
@@ -220,22 +292,35 @@ class Reader:
         )
 
     def registry_rows(
-        self, kind: str, *, key: Sequence[object] = (), at_ms: int | None = None, limit: int = 1000
+        self,
+        kind: str,
+        *,
+        key: Sequence[object] = (),
+        at_ms: int | None = None,
+        after: Sequence[object] = (),
+        limit: int = 1000,
     ) -> list[Row]:
         """See Store."""
         with self._reads.connection() as connection:
-            return registry.rows(connection, kind, key, at_ms, limit)
+            return registry.rows(connection, kind, key, at_ms, after, limit)
 
     def quarantine(
-        self, *, terminal: str | None = None, held_only: bool = True, after_id: int = 0, limit: int = 1000
+        self,
+        *,
+        terminal: str | None = None,
+        terminals: Collection[str] | None = None,
+        held_only: bool = True,
+        after_id: int = 0,
+        limit: int = 1000,
     ) -> list[Row]:
         """See Store."""
         fields = selected("q", ["id", *QuarantineRow._fields, "state", "replayed_ms"])
         return self._rows(
             f"SELECT {fields}, q.received_us / 1000 AS received_ms FROM quarantine AS q WHERE q.id > %(after_id)s "
             f"{'AND q.terminal = %(terminal)s' if terminal is not None else ''} "
-            f"{_AND_HELD if held_only else ''} ORDER BY q.id LIMIT %(limit)s",
+            f"AND {_among('q.terminal', terminals)} {_AND_HELD if held_only else ''} ORDER BY q.id LIMIT %(limit)s",
             terminal=terminal,
+            terminals=_listed(terminals),
             after_id=after_id,
             limit=limit,
         )
@@ -270,6 +355,21 @@ def _of_terminal(alias: str, terminal: str | None) -> str:
     if terminal is None:
         return "true"
     return f"{alias}.terminal_id = (SELECT id FROM terminals WHERE terminal = %(terminal)s)"
+
+
+def _among(field: str, terminals: Collection[str] | None) -> str:
+    """Condition that a number of a terminal is one of those in the parameter `terminals`."""
+    return "true" if terminals is None else f"{field} = ANY(%(terminals)s)"
+
+
+def _of_terminals(alias: str, terminals: Collection[str] | None) -> str:
+    """Condition on the terminals, in a form that uses the index on their ids."""
+    own = f"SELECT id FROM terminals WHERE {_among('terminal', terminals)}"
+    return "true" if terminals is None else f"{alias}.terminal_id IN ({own})"
+
+
+def _listed(terminals: Collection[str] | None) -> list[str] | None:
+    return None if terminals is None else list(terminals)
 
 
 def _future() -> Any:

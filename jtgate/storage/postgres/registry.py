@@ -42,14 +42,21 @@ def put(connection: Connection, kind: str, rows: Sequence[Row], now_ms: int) -> 
     return put_versions(declared, rows, now_ms, lambda keys: _load(connection, declared, keys), save)
 
 
-def rows(connection: Connection, kind: str, key: Sequence[object], at_ms: int | None, limit: int) -> list[Row]:
+def rows(
+    connection: Connection,
+    kind: str,
+    key: Sequence[object],
+    at_ms: int | None,
+    after: Sequence[object],
+    limit: int,
+) -> list[Row]:
     """Versions of rows of a registry; see `Store.registry_rows`.
 
     Raises:
-        StoreError: there is no such registry, or its key is shorter.
+        StoreError: there is no such registry, or its key is another one.
     """
     declared = kind_named(kind)
-    if len(key) > len(declared.key):
+    if len(key) > len(declared.key) or len(after) not in (0, len(declared.key) + 1):
         raise StoreError(f"the key of {kind} is {', '.join(declared.key)}")
     conditions = ["true", *(f"{name} = %s" for name in declared.key[: len(key)])]
     params: list[object] = list(key)
@@ -59,6 +66,10 @@ def rows(connection: Connection, kind: str, key: Sequence[object], at_ms: int | 
     texts = {field.name for field in declared.facts if field.kind == "code"}
     # By code points, as the embedded store has it, and not by the language of the database.
     order = ", ".join(f'{name} COLLATE "C"' if name in texts else name for name in declared.key)
+    if after:
+        *own, from_ms = after
+        conditions.append(f"({order}, valid_from) > ({', '.join(['%s'] * len(after))})")
+        params += [*own, moment(int(str(from_ms)))]
     found = connection.execute(
         f"SELECT {_selected(declared)} FROM {kind} WHERE {' AND '.join(conditions)} "
         f"ORDER BY {order}, valid_from LIMIT %s".encode(),

@@ -38,23 +38,33 @@ def put(connection: apsw.Connection, kind: str, rows: Sequence[Row], now_ms: int
     return put_versions(declared, rows, now_ms, lambda keys: _load(connection, declared, keys), save)
 
 
-def rows(connection: apsw.Connection, kind: str, key: Sequence[object], at_ms: int | None, limit: int) -> list[Row]:
+def rows(
+    connection: apsw.Connection,
+    kind: str,
+    key: Sequence[object],
+    at_ms: int | None,
+    after: Sequence[object],
+    limit: int,
+) -> list[Row]:
     """Versions of rows of a registry; see `Store.registry_rows`.
 
     Raises:
-        StoreError: there is no such registry, or its key is shorter.
+        StoreError: there is no such registry, or its key is another one.
     """
     declared = kind_named(kind)
-    if len(key) > len(declared.key):
+    if len(key) > len(declared.key) or len(after) not in (0, len(declared.key) + 1):
         raise StoreError(f"the key of {kind} is {', '.join(declared.key)}")
     conditions = ["1", *(f"{name} = ?" for name in declared.key[: len(key)])]
     params: list[Any] = list(key)
     if at_ms is not None:
         conditions.append("valid_from_ms <= ? AND (valid_to_ms IS NULL OR valid_to_ms > ?)")
         params += [at_ms, at_ms]
+    order = f"{', '.join(declared.key)}, valid_from_ms"
+    if after:
+        conditions.append(f"({order}) > ({', '.join('?' * (len(declared.key) + 1))})")
+        params += after
     found = connection.execute(
-        f"SELECT {', '.join(declared.columns)} FROM {kind} WHERE {' AND '.join(conditions)} "
-        f"ORDER BY {', '.join(declared.key)}, valid_from_ms LIMIT ?",
+        f"SELECT {', '.join(declared.columns)} FROM {kind} WHERE {' AND '.join(conditions)} ORDER BY {order} LIMIT ?",
         (*params, limit),
     )
     return [_decoded(declared, values) for values in found]

@@ -22,7 +22,7 @@ from jtgate.storage.sqlite.retention import delete_before
 from jtgate.storage.sqlite.rollup import HourlyFigures
 from jtgate.storage.sqlite.writes import COUNTED_TABLES, set_cursor, write_batch
 from jtgate.storage.store import Key, Row, StoreError, StoreTooNew, StoreUnavailable, TimedKey
-from jtgate.storage.tables import BY_KEY, READABLE
+from jtgate.storage.tables import BY_KEY, READABLE, paged
 
 #: The hot pages of the index on the terminal: about one page of 4 KiB for each of 10,000 terminals.
 CACHE_BYTES = 64 << 20
@@ -177,23 +177,38 @@ class SqliteStore:
         found = self._db.query("SELECT coalesce(transport, '') FROM sessions WHERE session_id = ?", (session_id,))
         return str(found[0][0]) if found else ""
 
-    def terminals(self, *, prefix: str = "", limit: int = 1000) -> list[Row]:
-        """See Store. In the order of their numbers."""
+    def terminals(
+        self, *, prefix: str = "", terminals: Collection[str] | None = None, after: str = "", limit: int = 1000
+    ) -> list[Row]:
+        """See Store."""
         return self._rows(
             "SELECT id AS terminal_id, * FROM terminals WHERE terminal >= :prefix AND terminal < :prefix_end "
-            "ORDER BY terminal LIMIT :limit",
+            f"AND terminal > :after AND {_among('terminal', terminals)} ORDER BY terminal LIMIT :limit",
             prefix=prefix,
             prefix_end=prefix + "\U0010ffff",
+            terminals=_listed(terminals),
+            after=after,
             limit=limit,
         )
 
-    def sessions(self, *, terminal: str | None = None, open_only: bool = False, limit: int = 100) -> list[Row]:
+    def sessions(
+        self,
+        *,
+        terminal: str | None = None,
+        terminals: Collection[str] | None = None,
+        open_only: bool = False,
+        before: int | None = None,
+        limit: int = 100,
+    ) -> list[Row]:
         """See Store. `closed_ms` and `reason` are None while a session is open."""
         return self._rows(
             f"SELECT t.terminal, s.* FROM sessions AS s LEFT JOIN terminals AS t ON t.id = s.terminal_id "
-            f"WHERE {_of_terminal('s', terminal)} {'AND s.closed_ms IS NULL' if open_only else ''} "
-            "ORDER BY s.session_id DESC LIMIT :limit",
+            f"WHERE {_of_terminal('s', terminal)} AND {_of_terminals('s', terminals)} "
+            f"{'AND s.closed_ms IS NULL' if open_only else ''} "
+            f"{'AND s.session_id < :before' if before is not None else ''} ORDER BY s.session_id DESC LIMIT :limit",
             terminal=terminal,
+            terminals=_listed(terminals),
+            before=before,
             limit=limit,
         )
 
@@ -227,14 +242,53 @@ class SqliteStore:
             limit=limit,
         )
 
-    def last_positions(self, *, terminal: str | None = None, limit: int = 1000) -> list[Row]:
-        """See Store. In the order of the terminals' numbers."""
+    def last_positions(
+        self,
+        *,
+        terminal: str | None = None,
+        terminals: Collection[str] | None = None,
+        after: str = "",
+        limit: int = 1000,
+    ) -> list[Row]:
+        """See Store."""
         return self._rows(
             f"SELECT {_POSITION_FIELDS} FROM terminals AS t JOIN {_NEWEST_LIVE} "
-            f"WHERE {'t.terminal = :terminal' if terminal is not None else '1'} ORDER BY t.terminal LIMIT :limit",
+            f"WHERE {'t.terminal = :terminal' if terminal is not None else '1'} AND t.terminal > :after "
+            f"AND {_among('t.terminal', terminals)} ORDER BY t.terminal LIMIT :limit",
             terminal=terminal,
+            terminals=_listed(terminals),
+            after=after,
             future_ms=_future_ms(),
             limit=limit,
+        )
+
+    def page(
+        self,
+        table: str,
+        *,
+        terminals: Collection[str] | None = None,
+        from_ms: int = 0,
+        to_ms: int | None = None,
+        matching: Mapping[str, object] | None = None,
+        before: tuple[int, int] | None = None,
+        limit: int = 100,
+    ) -> list[Row]:
+        """See Store."""
+        known = paged(table, matching or {})
+        same = "".join(f" AND e.{name} = :m_{name}" for name in matching or {})
+        time_ms, row_id = before or (None, None)
+        return self._rows(
+            f"SELECT t.terminal, e.* FROM {table} AS e LEFT JOIN terminals AS t ON t.id = e.terminal_id "
+            f"WHERE {_of_terminals('e', terminals)} AND e.{known.time} BETWEEN :from_ms AND :to_ms {same} "
+            f"{f'AND (e.{known.time}, e.id) < (:time_ms, :row_id)' if before is not None else ''} "
+            f"ORDER BY e.{known.time} DESC, e.id DESC LIMIT :limit",
+            terminals=_listed(terminals),
+            from_ms=from_ms,
+            to_ms=min(_ANY_TIME_MS if to_ms is None else to_ms, _ANY_TIME_MS if time_ms is None else time_ms),
+            time_ms=time_ms,
+            row_id=row_id,
+            limit=limit,
+            **{f"m_{name}": value for name, value in (matching or {}).items()},
         )
 
     def alarm_events(self, *, terminal: str | None = None, from_ms: int = 0, limit: int = 1000) -> list[Row]:
@@ -247,6 +301,19 @@ class SqliteStore:
             from_ms=from_ms,
             limit=limit,
         )
+
+    def alarm_events_after(self, after_id: int, *, limit: int = 1000) -> list[Row]:
+        """See Store."""
+        return self._rows(
+            "SELECT t.terminal, e.* FROM alarm_events AS e JOIN terminals AS t ON t.id = e.terminal_id "
+            "WHERE e.id > :after_id ORDER BY e.id LIMIT :limit",
+            after_id=after_id,
+            limit=limit,
+        )
+
+    def last_alarm_id(self) -> int:
+        """See Store."""
+        return self._db.number("SELECT max(id) FROM alarm_events")
 
     def card_events(self, *, terminal: str | None = None, from_ms: int = 0, limit: int = 1000) -> list[Row]:
         """See Store."""
@@ -319,11 +386,17 @@ class SqliteStore:
             return registry.put(connection, kind, rows, now_ms)
 
     def registry_rows(
-        self, kind: str, *, key: Sequence[object] = (), at_ms: int | None = None, limit: int = 1000
+        self,
+        kind: str,
+        *,
+        key: Sequence[object] = (),
+        at_ms: int | None = None,
+        after: Sequence[object] = (),
+        limit: int = 1000,
     ) -> list[Row]:
         """See Store."""
         with self._db.locked() as connection:
-            return registry.rows(connection, kind, key, at_ms, limit)
+            return registry.rows(connection, kind, key, at_ms, after, limit)
 
     def prepare(self, now_ms: int) -> int:
         """See Store. A file needs no preparation."""
@@ -335,14 +408,21 @@ class SqliteStore:
         return self._figures.roll_up(now_ms, hours_max)
 
     def quarantine(
-        self, *, terminal: str | None = None, held_only: bool = True, after_id: int = 0, limit: int = 1000
+        self,
+        *,
+        terminal: str | None = None,
+        terminals: Collection[str] | None = None,
+        held_only: bool = True,
+        after_id: int = 0,
+        limit: int = 1000,
     ) -> list[Row]:
         """See Store."""
         return self._rows(
             "SELECT q.*, q.received_us / 1000 AS received_ms FROM quarantine AS q WHERE q.id > :after_id "
-            f"{'AND q.terminal = :terminal' if terminal is not None else ''} "
+            f"{'AND q.terminal = :terminal' if terminal is not None else ''} AND {_among('q.terminal', terminals)} "
             f"{_AND_HELD if held_only else ''} ORDER BY q.id LIMIT :limit",
             terminal=terminal,
+            terminals=_listed(terminals),
             after_id=after_id,
             limit=limit,
         )
@@ -407,6 +487,21 @@ class SqliteStore:
 
 def _connect(path: Path) -> apsw.Connection:
     return open_connection(path, cache_bytes=CACHE_BYTES, checkpoint_bytes=CHECKPOINT_BYTES)
+
+
+def _among(field: str, terminals: Collection[str] | None) -> str:
+    """Condition that a number of a terminal is one of those in the parameter `terminals`."""
+    return "1" if terminals is None else f"{field} IN (SELECT value FROM json_each(:terminals))"
+
+
+def _of_terminals(alias: str, terminals: Collection[str] | None) -> str:
+    """Condition on the terminals, in a form that uses the index on their ids."""
+    own = f"SELECT id FROM terminals WHERE {_among('terminal', terminals)}"
+    return "1" if terminals is None else f"{alias}.terminal_id IN ({own})"
+
+
+def _listed(terminals: Collection[str] | None) -> str | None:
+    return None if terminals is None else json.dumps(list(terminals))
 
 
 def _of_terminal(alias: str, terminal: str | None) -> str:

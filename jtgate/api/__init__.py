@@ -1,1 +1,1 @@
-"""HTTP over what the other processes keep: metrics and health so far."""
+"""HTTP over what the other processes keep: what is known, commands, metrics and health."""

@@ -84,6 +84,11 @@ def check(settings: Settings) -> Health:
     health.facts["gateway"] = gateway
     if gateway is None:
         health.problems.append("no gateway is listening")
+    mqtt = gateway.get("mqtt") if gateway else None
+    if isinstance(mqtt, dict) and mqtt.get("connected") != mqtt.get("subscribers"):
+        health.problems.append(
+            f"{mqtt.get('connected')} of {mqtt.get('subscribers')} connections to {mqtt.get('broker')} stand"
+        )
     try:
         lag = pipeline_lag(settings)
     except (SpoolError, StoreError) as error:

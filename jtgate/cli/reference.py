@@ -1,5 +1,5 @@
-"""Pages that are printed from the program: docs/cli.md, settings.md, messages.md, coverage.md, profiles.md and
-registry.md.
+"""Pages that are printed from the program: docs/cli.md, settings.md, messages.md, coverage.md, profiles.md, registry.md
+and api.md.
 
 `python -m jtgate.cli.reference [FOLDER]` writes them. A test compares the pages with what this module
 prints, so they cannot grow old.
@@ -13,6 +13,7 @@ from typing import Final
 import click
 
 from jtgate import settings
+from jtgate.api.page import page as api_page
 from jtgate.cli import main
 from jtgate.cli.common import EXIT_CODES
 from jtgate.cli.messages_page import coverage_page, messages_page
@@ -32,7 +33,9 @@ def commands(
     yield context.command_path, context
     if isinstance(command, click.Group):
         for member in command.list_commands(context):
-            yield from commands(command.commands[member], member, context)
+            loaded = command.get_command(context, member)
+            assert loaded is not None  # noqa: S101  it was listed
+            yield from commands(loaded, member, context)
 
 
 def cli_page() -> str:
@@ -92,6 +95,7 @@ PAGES: Final[dict[str, Callable[[], str]]] = {
     "coverage.md": coverage_page,
     "profiles.md": profiles_page,
     "registry.md": registry_page,
+    "api.md": api_page,
 }
 
 

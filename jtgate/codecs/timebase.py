@@ -6,7 +6,7 @@ aware `datetime` or as integer milliseconds or microseconds since 1970. No other
 """
 
 import time as _time
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, timedelta, timezone
 from typing import NamedTuple
 
 GMT8 = timezone(timedelta(hours=8))
@@ -121,6 +121,28 @@ def iso(value: WireTime) -> str:
 def iso_ms(ms: int) -> str:
     """ISO 8601 with +08:00 of milliseconds since 1970."""
     return from_ms(ms).astimezone(GMT8).isoformat(timespec="milliseconds")
+
+
+def read_ms(text: str, *, last: bool = False) -> int:
+    """Milliseconds since 1970 of a date or a time as people write it: GMT+8 unless it has an offset.
+
+    Args:
+        text: 2026-05-01, 2026-05-01T08:00 or 2026-05-01T00:00Z.
+        last: a date alone means its last millisecond, not its first.
+
+    Raises:
+        ValueError: it is no time.
+    """
+    try:
+        day = date.fromisoformat(text)
+    except ValueError:
+        moment = datetime.fromisoformat(text)
+        return _moment_ms(moment if moment.tzinfo else moment.replace(tzinfo=GMT8))
+    return _moment_ms(datetime(day.year, day.month, day.day, tzinfo=GMT8)) + (24 * 3600 * 1000 - 1 if last else 0)
+
+
+def _moment_ms(moment: datetime) -> int:
+    return round(moment.timestamp() * 1000)
 
 
 def time_state(device_time_ms: int, received_ms: int) -> int:

@@ -4,7 +4,7 @@ It is shared by processes: the gateway publishes, the command line reads and ask
 lost with the machine (they are rebuilt by reconnects); known terminals, requests and notes are durable.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
@@ -79,8 +79,24 @@ class Directory(Protocol):
         """Upsert sessions and remove others by session id, in one brief transaction."""
         ...
 
-    def sessions(self, *, terminal_prefix: str = "", limit: int = 1000) -> list[LiveSession]:
-        """Live sessions, latest online first."""
+    def sessions(
+        self,
+        *,
+        terminal_prefix: str = "",
+        terminals: Collection[str] | None = None,
+        transport: str = "",
+        before: tuple[int, int] | None = None,
+        limit: int = 1000,
+    ) -> list[LiveSession]:
+        """Live sessions, latest online first.
+
+        Args:
+            terminal_prefix: first digits.
+            terminals: of these only; None for all.
+            transport: only those; "" for all.
+            before: `online_since_ms` and `session_id` of the last one of the page before.
+            limit: most of them.
+        """
         ...
 
     def session(self, terminal: str) -> LiveSession | None:

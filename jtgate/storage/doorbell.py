@@ -62,6 +62,8 @@ class Answering:
         self._callback = callback
         self._looks = looks
         self._closing = threading.Event()
+        self._ending = threading.Lock()
+        self._has_ended = False
         self._path, self._fd = _hang(folder)
         self._wake_read, self._wake_write = os.pipe()
         self._thread = threading.Thread(target=self._hear, name="doorbell", daemon=True)
@@ -80,7 +82,9 @@ class Answering:
         if self._path is not None:
             with contextlib.suppress(OSError):
                 os.unlink(self._path)  # noqa: PTH108
-        os.write(self._wake_write, _RING)
+        with self._ending:
+            if not self._has_ended:
+                os.write(self._wake_write, _RING)
         if threading.current_thread() is not self._thread:
             self._thread.join()
 
@@ -100,9 +104,11 @@ class Answering:
                 if rung or self._looks():
                     self._callback()
         finally:
-            for fd in (self._wake_read, self._wake_write, self._fd):
-                if fd >= 0:
-                    os.close(fd)
+            with self._ending:
+                self._has_ended = True
+                for fd in (self._wake_read, self._wake_write, self._fd):
+                    if fd >= 0:
+                        os.close(fd)
 
 
 def _hang(folder: Path) -> tuple[str | None, int]:

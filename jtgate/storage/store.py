@@ -70,6 +70,17 @@ class Store(Protocol):
         """Sequence number up to which `consumer` has stored the spool; 0 at first."""
         ...
 
+    def move_cursors(self, places: Mapping[str, int]) -> None:
+        """Move cursors without writing anything else, in one transaction that survives a power cut.
+
+        Args:
+            places: consumer -> number.
+
+        Raises:
+            StoreUnavailable: none has moved.
+        """
+        ...
+
     def open_parts(self) -> list[PartRow]:
         """Sub-packages of incomplete messages, in the order received."""
         ...
@@ -103,7 +114,7 @@ class Store(Protocol):
         ...
 
     def terminals(
-        self, *, prefix: str = "", terminals: Collection[str] | None = None, after: str = "", limit: int = 1000
+        self, *, prefix: str = "", terminals: Collection[str] | None = None, after: str | None = None, limit: int = 1000
     ) -> list[Row]:
         """Terminals with what registration told of them, in the order of their numbers.
 
@@ -160,7 +171,7 @@ class Store(Protocol):
         *,
         terminal: str | None = None,
         terminals: Collection[str] | None = None,
-        after: str = "",
+        after: str | None = None,
         limit: int = 1000,
     ) -> list[Row]:
         """The newest live position of each terminal, in the order of their numbers.
@@ -266,6 +277,7 @@ class Store(Protocol):
         key: Sequence[object] = (),
         at_ms: int | None = None,
         after: Sequence[object] = (),
+        matching: Mapping[str, object] | None = None,
         limit: int = 1000,
     ) -> list[Row]:
         """Versions of rows of a registry, by key and beginning.
@@ -275,6 +287,7 @@ class Store(Protocol):
             key: values of its key, from the left; empty for all.
             at_ms: only those in force at this time; None for every version.
             after: key and `valid_from_ms` of the last row of the page before.
+            matching: field -> value that it must have.
             limit: rows.
         """
         ...

@@ -1,5 +1,6 @@
 """The api process, started as the supervisor starts it."""
 
+import http.client
 import json
 import os
 import signal
@@ -158,8 +159,45 @@ def test_health_tells_of_a_store_that_cannot_be_read(tmp_path: Path) -> None:
 
 
 def test_unknown_path_is_not_found(settings: Settings, api: subprocess.Popen[bytes]) -> None:
-    """There is nothing else here yet."""
+    """Also the root."""
     assert get(settings, "/")[0] == 404
+
+
+def test_the_first_start_makes_a_token(settings: Settings, api: subprocess.Popen[bytes]) -> None:
+    """It is there when the process says where it listens, for this user alone, and it opens the API."""
+    path = settings.data / "api-token"
+    token = path.read_text(encoding="utf-8").strip()
+    assert path.stat().st_mode & 0o777 == 0o600
+
+    facts = runfiles.read_run_file(settings.data, runfiles.API) or {}
+    request = urllib.request.Request(f"http://{facts['http']}/v1/me", headers={"Authorization": f"Bearer {token}"})
+    with urllib.request.urlopen(request, timeout=5) as answer:
+        assert json.load(answer)["scopes"] == ["admin"]
+    assert get(settings, "/v1/me")[0] == 401
+    api.terminate()
+    assert api.stderr is not None
+    assert token not in api.stderr.read().decode()
+
+
+def test_who_waits_does_not_hold_up_the_end(settings: Settings, api: subprocess.Popen[bytes]) -> None:
+    """A request that waits for a command is answered when the process is told to end."""
+    facts = runfiles.read_run_file(settings.data, runfiles.API) or {}
+    token = (settings.data / "api-token").read_text(encoding="utf-8").strip()
+    body = {"terminal": "13800138000", "message": "location_query", "wait_seconds": 60, "queue": True}
+    host, _, port = str(facts["http"]).rpartition(":")
+    connection = http.client.HTTPConnection(host, int(port), timeout=10)
+    headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+    connection.request("POST", "/v1/commands", json.dumps(body), headers)
+    time.sleep(0.5)
+
+    began = time.monotonic()
+    api.terminate()
+    answer = connection.getresponse()
+
+    assert (answer.status, json.loads(answer.read())["state"]) == (202, "waiting")
+    connection.close()
+    assert api.wait(5) == 0
+    assert time.monotonic() - began < 2
 
 
 @pytest.mark.parametrize("how", ["sigterm", "parent gone"])

@@ -67,6 +67,18 @@ def rows_and_cursor_move_together(store: Store, open_store: StoreOpener) -> None
 
 
 @promise
+def cursors_move_without_rows(store: Store, open_store: StoreOpener) -> None:
+    """Several at once, or none of them; those of others stay where they are."""
+    write(store, 4)
+    store.move_cursors({"out:spool": 7, "out:alarms": 1 << 40})
+    store.move_cursors({"out:spool": 6})
+    store.move_cursors({})
+    other = open_store()
+    found = [other.cursor(name) for name in ("pipeline", "out:spool", "out:alarms")]
+    same(found, [4, 6, 1 << 40], "cursors after a move")
+
+
+@promise
 def cursors_are_one_for_each_consumer(store: Store) -> None:
     """A consumer moves its own cursor, forward or (to replay) back."""
     for consumer, seq in (("pipeline", 9), ("replay", 3), ("pipeline", 4), ("far", (1 << 62) + 1)):

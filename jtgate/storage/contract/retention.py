@@ -86,6 +86,17 @@ def quarantine_goes_by_age(store: Store) -> None:
 
 
 @promise
+def ids_of_alarm_events_are_not_used_twice(store: Store) -> None:
+    """Whoever follows them by id would not hear of one that has an id of before."""
+    write(store, alarm_events=[alarm(1, _OLD_MS, 1), alarm(1, _OLD_MS, 2)])
+    known = store.last_alarm_id()
+    _retain(store, T0_MS)
+    same((store.last_alarm_id(), store.alarm_events_after(known)), (0, []), "alarm events when all are gone")
+    write(store, alarm_events=[alarm(1, _YOUNG_MS, 3)])
+    same([row["fingerprint"] for row in store.alarm_events_after(known)], [3], "alarm events since then")
+
+
+@promise
 def what_alarms_and_trips_tell_stays_for_years(store: Store) -> None:
     """Episodes, files, pictures and trips outlive the days kept; then what has ended goes, what is open stays."""
     now = now_ms()

@@ -37,6 +37,7 @@ _TERMINAL_FIELDS: Final = selected(
     "t", ["id", "terminal", "first_seen_ms", "updated_ms", *(f for f in TerminalUpdate._fields[2:])]
 )
 _SESSION_FIELDS: Final = selected("s", [*SessionOpened._fields, *SessionClosed._fields[1:]])
+_AND_AFTER: Final = 'AND t.terminal COLLATE "C" > %(after)s'
 _AND_HELD: Final = "AND q.state = 'held'"
 
 
@@ -103,12 +104,12 @@ class Reader:
         return str(found[0][0]) if found else ""
 
     def terminals(
-        self, *, prefix: str = "", terminals: Collection[str] | None = None, after: str = "", limit: int = 1000
+        self, *, prefix: str = "", terminals: Collection[str] | None = None, after: str | None = None, limit: int = 1000
     ) -> list[Row]:
         """See Store."""
         return self._rows(
             f"SELECT t.id AS terminal_id, {_TERMINAL_FIELDS} FROM terminals AS t "
-            f'WHERE starts_with(t.terminal, %(prefix)s) AND t.terminal COLLATE "C" > %(after)s '
+            f"WHERE starts_with(t.terminal, %(prefix)s) {_AND_AFTER if after is not None else ''} "
             f'AND {_among("t.terminal", terminals)} ORDER BY t.terminal COLLATE "C" LIMIT %(limit)s',
             prefix=prefix,
             terminals=_listed(terminals),
@@ -175,14 +176,14 @@ class Reader:
         *,
         terminal: str | None = None,
         terminals: Collection[str] | None = None,
-        after: str = "",
+        after: str | None = None,
         limit: int = 1000,
     ) -> list[Row]:
         """See Store."""
         return self._rows(
             f"SELECT {_POSITION_FIELDS} FROM terminals AS t {_NEWEST_LIVE} "
             f"WHERE {'t.terminal = %(terminal)s' if terminal is not None else 'true'} "
-            f'AND t.terminal COLLATE "C" > %(after)s AND {_among("t.terminal", terminals)} '
+            f"{_AND_AFTER if after is not None else ''} AND {_among('t.terminal', terminals)} "
             'ORDER BY t.terminal COLLATE "C" LIMIT %(limit)s',
             terminal=terminal,
             terminals=_listed(terminals),
@@ -228,7 +229,7 @@ class Reader:
         return self._newest("alarm_events", AlarmEventRow._fields, "alarm_time_ms", terminal, from_ms, None, limit)
 
     def alarm_events_after(self, after_id: int, *, limit: int = 1000) -> list[Row]:
-        """See Store. They are written by one connection in one transaction at a time, so ids are seen in order."""
+        """See Store. One transaction at a time gives out their ids (`writes`), so they are seen in order."""
         return self._rows(
             f"SELECT t.terminal, e.id, {selected('e', AlarmEventRow._fields)} FROM alarm_events AS e "
             "JOIN terminals AS t ON t.id = e.terminal_id WHERE e.id > %(after_id)s ORDER BY e.id LIMIT %(limit)s",
@@ -298,11 +299,12 @@ class Reader:
         key: Sequence[object] = (),
         at_ms: int | None = None,
         after: Sequence[object] = (),
+        matching: Mapping[str, object] | None = None,
         limit: int = 1000,
     ) -> list[Row]:
         """See Store."""
         with self._reads.connection() as connection:
-            return registry.rows(connection, kind, key, at_ms, after, limit)
+            return registry.rows(connection, kind, key, at_ms, after, matching or {}, limit)
 
     def quarantine(
         self,

@@ -1,6 +1,6 @@
 """The registries in PostgreSQL: lists and geometries are jsonb, dates date, times timestamptz."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from psycopg.types.json import Jsonb
@@ -48,6 +48,7 @@ def rows(
     key: Sequence[object],
     at_ms: int | None,
     after: Sequence[object],
+    matching: Mapping[str, object],
     limit: int,
 ) -> list[Row]:
     """Versions of rows of a registry; see `Store.registry_rows`.
@@ -58,8 +59,10 @@ def rows(
     declared = kind_named(kind)
     if len(key) > len(declared.key) or len(after) not in (0, len(declared.key) + 1):
         raise StoreError(f"the key of {kind} is {', '.join(declared.key)}")
-    conditions = ["true", *(f"{name} = %s" for name in declared.key[: len(key)])]
-    params: list[object] = list(key)
+    if missing := sorted(set(matching) - set(declared.columns)):
+        raise StoreError(f"{kind} has no field {', '.join(missing)}")
+    conditions = ["true", *(f"{column(name)} = %s" for name in (*declared.key[: len(key)], *matching))]
+    params: list[object] = [*key, *matching.values()]
     if at_ms is not None:
         conditions.append("valid_from <= %s AND (valid_to IS NULL OR valid_to > %s)")
         params += [moment(at_ms)] * 2

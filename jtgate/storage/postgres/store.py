@@ -205,6 +205,12 @@ class PostgresStore(Reader):
                 layout.ensure_days(connection, sorted(days))
         return days
 
+    def move_cursors(self, places: Mapping[str, int]) -> None:
+        """See Store."""
+        with self._upkeep.transaction() as cursor:
+            for consumer in sorted(places):  # always in the same order: two that move the same ones do not lock up
+                set_cursor(cursor, consumer, places[consumer])
+
     def mark_replayed(self, ids: Sequence[int], now_ms: int) -> int:
         """See Store."""
         with self._reads.connection() as connection:

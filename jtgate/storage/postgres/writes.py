@@ -196,6 +196,9 @@ ON CONFLICT (name, writer) DO UPDATE SET rows = row_counts.rows + excluded.rows
 _SET_CURSOR: Final = (
     b"INSERT INTO cursors (consumer, seq) VALUES (%s, %s) ON CONFLICT (consumer) DO UPDATE SET seq = excluded.seq"
 )
+#: Until the end of the transaction nobody else gives out ids of alarm events (a replay may write beside the pipeline), so
+#: whoever has seen one has seen all before it.
+_ONE_AT_A_TIME: Final = b"SELECT pg_advisory_xact_lock('alarm_events'::regclass::oid::bigint)"
 _HOURS_DUE: Final = b"""
 INSERT INTO hours_due (hour, terminal_id)
 SELECT * FROM unnest(%s::timestamptz[], %s::integer[])
@@ -205,6 +208,8 @@ ON CONFLICT (hour, terminal_id) DO UPDATE SET due_since = clock_timestamp()
 
 def write_facts(cursor: Cursor, batch: StoreBatch) -> Written:
     """Write all of a batch but its positions, inside a transaction of the caller; counted are rows that can repeat."""
+    if batch.alarm_events:
+        cursor.execute(_ONE_AT_A_TIME)
     new = total = 0
     for table in FACTS:
         rows: Sequence[Sequence[object]] = getattr(batch, table.name)

@@ -218,12 +218,13 @@ class SqliteCommandBus:
     def arrivals(self, limit: int = 1000) -> list[Command]:
         """See CommandBus."""
         found = self._db.query(
-            f"SELECT news, {_COLUMNS} FROM commands WHERE news > ? ORDER BY news LIMIT ?", (self._news, limit)
+            f"SELECT news, {_COLUMNS} FROM commands WHERE news > ? AND (finished_ms IS NULL OR state = ?) "
+            "ORDER BY news LIMIT ?",
+            (self._news, CommandState.CANCELLED.value, limit),
         )
         if found:
             self._news = found[-1][0]
-        commands = [_command(row[1:]) for row in found]
-        return [one for one in commands if one.state.is_open or one.state is CommandState.CANCELLED]
+        return [_command(row[1:]) for row in found]
 
     def open_of(self, terminals: Collection[str], limit: int = OPEN_PER_TERMINAL_MAX) -> list[Command]:
         """See CommandBus."""

@@ -4,7 +4,8 @@ Live sessions are published without a sync (synchronous=NORMAL: a power cut may 
 the file stays whole); known terminals and requests are synced before the call returns.
 """
 
-from collections.abc import Iterator, Sequence
+import json
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import fields
 from operator import attrgetter
@@ -123,12 +124,27 @@ class SqliteDirectory:
             connection.executemany("DELETE FROM live_sessions WHERE session_id = ?", ((number,) for number in gone))
             connection.executemany(_UPSERT, map(_values, changed))
 
-    def sessions(self, *, terminal_prefix: str = "", limit: int = 1000) -> list[LiveSession]:
+    def sessions(
+        self,
+        *,
+        terminal_prefix: str = "",
+        terminals: Collection[str] | None = None,
+        transport: str = "",
+        before: tuple[int, int] | None = None,
+        limit: int = 1000,
+    ) -> list[LiveSession]:
         """See Directory."""
         prefix = terminal_prefix.lstrip("0")
+        conditions: dict[str, tuple[object, ...]] = {"terminal >= ? AND terminal < ?": (prefix, prefix + "\U0010ffff")}
+        if terminals is not None:
+            conditions["terminal IN (SELECT value FROM json_each(?))"] = (json.dumps(list(terminals)),)
+        if transport:
+            conditions["transport = ?"] = (transport,)
+        if before is not None:
+            conditions["(online_since_ms, session_id) < (?, ?)"] = before
         found = self._db.query(
-            f"{_SELECT} WHERE terminal >= ? AND terminal < ? ORDER BY online_since_ms DESC, session_id DESC LIMIT ?",
-            (prefix, prefix + "\U0010ffff", limit),
+            f"{_SELECT} WHERE {' AND '.join(conditions)} ORDER BY online_since_ms DESC, session_id DESC LIMIT ?",
+            (*(value for values in conditions.values() for value in values), limit),
         )
         return [LiveSession(*values) for values in found]
 

@@ -1,7 +1,7 @@
 """The registries in the embedded store: lists and geometries are JSON, flags 0 and 1, times milliseconds."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import apsw
@@ -44,6 +44,7 @@ def rows(
     key: Sequence[object],
     at_ms: int | None,
     after: Sequence[object],
+    matching: Mapping[str, object],
     limit: int,
 ) -> list[Row]:
     """Versions of rows of a registry; see `Store.registry_rows`.
@@ -54,8 +55,10 @@ def rows(
     declared = kind_named(kind)
     if len(key) > len(declared.key) or len(after) not in (0, len(declared.key) + 1):
         raise StoreError(f"the key of {kind} is {', '.join(declared.key)}")
-    conditions = ["1", *(f"{name} = ?" for name in declared.key[: len(key)])]
-    params: list[Any] = list(key)
+    if missing := sorted(set(matching) - set(declared.columns)):
+        raise StoreError(f"{kind} has no field {', '.join(missing)}")
+    conditions = ["1", *(f"{name} = ?" for name in (*declared.key[: len(key)], *matching))]
+    params: list[Any] = [*key, *matching.values()]
     if at_ms is not None:
         conditions.append("valid_from_ms <= ? AND (valid_to_ms IS NULL OR valid_to_ms > ?)")
         params += [at_ms, at_ms]

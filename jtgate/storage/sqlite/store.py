@@ -127,6 +127,12 @@ class SqliteStore:
         """See Store."""
         return self._db.number("SELECT seq FROM cursors WHERE consumer = ?", (consumer,))
 
+    def move_cursors(self, places: Mapping[str, int]) -> None:
+        """See Store."""
+        with self._db.transaction() as connection:
+            for consumer, seq in places.items():
+                set_cursor(connection, consumer, seq)
+
     def open_parts(self) -> list[PartRow]:
         """See Store."""
         columns = ", ".join(PartRow._fields)
@@ -178,12 +184,13 @@ class SqliteStore:
         return str(found[0][0]) if found else ""
 
     def terminals(
-        self, *, prefix: str = "", terminals: Collection[str] | None = None, after: str = "", limit: int = 1000
+        self, *, prefix: str = "", terminals: Collection[str] | None = None, after: str | None = None, limit: int = 1000
     ) -> list[Row]:
         """See Store."""
         return self._rows(
             "SELECT id AS terminal_id, * FROM terminals WHERE terminal >= :prefix AND terminal < :prefix_end "
-            f"AND terminal > :after AND {_among('terminal', terminals)} ORDER BY terminal LIMIT :limit",
+            f"{'AND terminal > :after' if after is not None else ''} AND {_among('terminal', terminals)} "
+            "ORDER BY terminal LIMIT :limit",
             prefix=prefix,
             prefix_end=prefix + "\U0010ffff",
             terminals=_listed(terminals),
@@ -247,14 +254,15 @@ class SqliteStore:
         *,
         terminal: str | None = None,
         terminals: Collection[str] | None = None,
-        after: str = "",
+        after: str | None = None,
         limit: int = 1000,
     ) -> list[Row]:
         """See Store."""
         return self._rows(
             f"SELECT {_POSITION_FIELDS} FROM terminals AS t JOIN {_NEWEST_LIVE} "
-            f"WHERE {'t.terminal = :terminal' if terminal is not None else '1'} AND t.terminal > :after "
-            f"AND {_among('t.terminal', terminals)} ORDER BY t.terminal LIMIT :limit",
+            f"WHERE {'t.terminal = :terminal' if terminal is not None else '1'} "
+            f"{'AND t.terminal > :after' if after is not None else ''} AND {_among('t.terminal', terminals)} "
+            "ORDER BY t.terminal LIMIT :limit",
             terminal=terminal,
             terminals=_listed(terminals),
             after=after,
@@ -392,11 +400,12 @@ class SqliteStore:
         key: Sequence[object] = (),
         at_ms: int | None = None,
         after: Sequence[object] = (),
+        matching: Mapping[str, object] | None = None,
         limit: int = 1000,
     ) -> list[Row]:
         """See Store."""
         with self._db.locked() as connection:
-            return registry.rows(connection, kind, key, at_ms, after, limit)
+            return registry.rows(connection, kind, key, at_ms, after, matching or {}, limit)
 
     def prepare(self, now_ms: int) -> int:
         """See Store. A file needs no preparation."""

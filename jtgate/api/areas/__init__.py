@@ -1,0 +1,1 @@
+"""Operations of the API, one module for each noun; `jtgate.api.app` lists them."""

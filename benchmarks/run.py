@@ -324,6 +324,21 @@ def pipeline(plan: Plan, _folder: Path) -> Iterator[Row]:
     )
 
 
+def commands(plan: Plan, _folder: Path) -> Iterator[Row]:
+    """Commands to connected terminals, from `submit` until the answer is seen by who submitted."""
+    found = json.loads(of_script("command_bench.py", "--json", *plan.flags, core=None))
+    for title, part in (("one after the other", "one_by_one"), (f"{found['rate_per_s']}/s", "at_rate")):
+        figure = found[part]
+        yield Row(
+            f"command to one of {found['connections']:,} terminals that report {found['reports_per_s']:,}/s, {title}: "
+            "beyond the terminal's own time",
+            f"median {figure['median_ms']:.1f}, p99 {figure['p99_ms']:.1f} ms",
+            f"median ≤ {found['bar_ms']:.0f} ms",
+            figure["median_ms"] <= found["bar_ms"],
+            figure,
+        )
+
+
 def storage(_plan: Plan, folder: Path) -> Iterator[Row]:
     """Spool and store alone, on the disk of the others."""
     for line in of_script("storage_bench.py", "--folder", str(folder)).splitlines():
@@ -376,6 +391,7 @@ PARTS: dict[str, Callable[[Plan, Path], Iterator[Row]]] = {
     "decode": decoding,
     "pipeline": pipeline,
     "storage": storage,
+    "commands": commands,
     "store": stored_per_second,
     "postgres": stored_in_postgres,
 }

@@ -11,6 +11,7 @@ options from the table and docs/settings.md is printed from it, so a setting can
 """
 
 import difflib
+import ipaddress
 import json
 import os
 import re
@@ -479,7 +480,16 @@ def warnings(settings: Settings) -> list[str]:
         found.append("policy is open: any terminal may register (--policy known admits only `jtgate terminals add`)")
     if settings.ack == "received":
         found.append("ack is received: terminals are answered before their data is safe (--ack durable)")
+    if not _is_loopback(settings.http_address[0]):
+        found.append("http is open to other machines and has no TLS: put a proxy with TLS before it (docs/api.md)")
     return found
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _parsed(raw: Mapping[str, object], where: Callable[[str], str]) -> dict[str, object]:

@@ -7,7 +7,9 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import mosquitto_server
 import pytest
+from mosquitto_server import MosquittoMissing, MosquittoServer
 from postgres_server import PostgresMissing, PostgresServer, database_on, drop_schemas, lacking, programs
 
 SHARED_VECTORS = Path(__file__).resolve().parents[2] / "shared" / "vectors"
@@ -86,5 +88,35 @@ def postgres_server(postgres_programs: Path) -> Iterator[Callable[..., PostgresS
             stack.callback(server.close)
             server.start()
             return server
+
+        yield make
+
+
+@pytest.fixture(scope="session")
+def mosquitto_program() -> Path:
+    """The broker's program; it is installed when that is possible."""
+    try:
+        return mosquitto_server.program()
+    except MosquittoMissing as missing:
+        lacking(str(missing))
+
+
+@pytest.fixture(scope="session")
+def mosquitto_url(mosquitto_program: Path) -> Iterator[str]:
+    """A broker that all tests of this process share, each with topics and client ids of its own."""
+    with MosquittoServer(mosquitto_program) as broker:
+        yield broker.url
+
+
+@pytest.fixture
+def mosquitto(mosquitto_program: Path) -> Iterator[Callable[..., MosquittoServer]]:
+    """Starts brokers of the test's own, which it may stop, kill, freeze and restart; see MosquittoServer."""
+    with ExitStack() as stack:
+
+        def make(**options: Any) -> MosquittoServer:
+            broker = MosquittoServer(mosquitto_program, **options)
+            stack.callback(broker.close)
+            broker.start()
+            return broker
 
         yield make

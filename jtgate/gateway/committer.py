@@ -90,6 +90,8 @@ class Committer:
         self._not_before = 0.0
         self._waiting: list[Callable[[], None]] = []  # for the batch being filled
         self._waiting_in_flight: list[Callable[[], None]] = []
+        self._owing: list[Callable[[bool], None]] = []  # who acknowledges what is in the batch being filled
+        self._owing_in_flight: list[Callable[[bool], None]] = []
         self._resume_timer: asyncio.TimerHandle | None = None
         self._idle: asyncio.Event = asyncio.Event()
         self._thread = threading.Thread(target=self._commit_forever, name="spool-commit", daemon=True)
@@ -122,6 +124,14 @@ class Committer:
         else:
             resume()
 
+    def when_stored(self, settle: Callable[[bool], None]) -> None:
+        """Call back, on the loop, with whether the spool has kept what is in the batch being filled.
+
+        Args:
+            settle: gets False when the spool refused; it must not raise.
+        """
+        self._owing.append(settle)
+
     def add_session_record(self, record: bytes) -> None:
         """Append what happened to a session; it is kept for the next commit if this one fails."""
         self.batch.add_record(record, 0)
@@ -153,6 +163,7 @@ class Committer:
         self._in_flight = True
         self.batch.in_flight = len(data)
         self._waiting_in_flight, self._waiting = self._waiting, []
+        self._owing_in_flight, self._owing = self._owing, []
         self._in_flight_records, self._session_records = self._session_records, []
         self._work.put((data, frames, answers))
 
@@ -178,6 +189,7 @@ class Committer:
         self._in_flight = False
         self.batch.in_flight = 0
         waiting, self._waiting_in_flight = self._waiting_in_flight, []
+        owing, self._owing_in_flight = self._owing_in_flight, []
         try:
             self._send(answers)
             if error is None:
@@ -185,6 +197,8 @@ class Committer:
                 self._refusing = False
             else:
                 self._refused(error, frames)
+            for settle in owing:
+                settle(error is None)
             for resume in waiting:
                 resume()
         finally:

@@ -12,6 +12,7 @@ import itertools
 import time
 from collections import Counter as Tally
 from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING
 
 import structlog
 
@@ -25,6 +26,9 @@ from jtgate.gateway.readings import Readings
 from jtgate.settings import Settings
 from jtgate.storage.directory import KickRequest, LiveSession
 from jtgate.storage.records import SessionEvent, pack_session
+
+if TYPE_CHECKING:
+    from jtgate.gateway.commands import Dispatcher
 
 log = structlog.get_logger("gateway")
 
@@ -51,6 +55,7 @@ class Hub:
     """
 
     committer: Committer
+    commands: Dispatcher | None = None  # while the gateway takes commands
 
     def __init__(self, settings: Settings, gatekeeper: Gatekeeper, readings: Readings) -> None:
         self.settings = settings
@@ -112,12 +117,18 @@ class Hub:
         older = self._online.get(terminal)
         self._online[terminal] = member
         if older is not None and older is not member:
+            if self.commands is not None:
+                self.commands.went_offline(terminal)
             older.link.release(older, "replaced")
+        if self.commands is not None:
+            self.commands.came_online(terminal)
 
     def went_offline(self, member: Member) -> None:
         """A session is over; nothing happens when a newer one has taken its place."""
         if self._online.get(member.session.terminal) is member:
             del self._online[member.session.terminal]
+            if self.commands is not None:
+                self.commands.went_offline(member.session.terminal)
         self._gone.append(member.session_id)
 
     def online(self, terminal: str) -> Member | None:
@@ -157,6 +168,8 @@ class Hub:
         self._follow_clock()
         self._sweep_position = iter(list(self.links))
         self._sweep_slice()
+        if self.commands is not None:
+            self.commands.tick()
         self.counters.flush()
         batch = self.committer.batch
         metrics.BYTES_IN.inc(batch.bytes_in)

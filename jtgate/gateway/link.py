@@ -236,6 +236,8 @@ class Link:
         if verdict.went_online and not self._go_online(member, now):
             return
         self._carry_out(member, verdict, payload, now)
+        if verdict.heard is not None and self.hub.commands is not None:
+            self.hub.commands.heard(member, verdict.heard)
         if verdict.went_offline:
             self._report_closed(member, "unregistered")
             self.lane.shut()

@@ -24,6 +24,33 @@ CONNECTIONS = Gauge("jtgate_gateway_connections", "Open connections", multiproce
 ONLINE = Gauge("jtgate_gateway_sessions_online", "Sessions online", multiprocess_mode="livesum")
 PENDING_BYTES = Gauge("jtgate_gateway_pending_bytes", "Bytes received, not yet committed", multiprocess_mode="livesum")
 PARTS_BYTES = Gauge("jtgate_gateway_parts_bytes", "Bytes of sub-packages held", multiprocess_mode="livesum")
+MQTT_MESSAGES = Counter("jtgate_gateway_mqtt_messages_total", "Messages of the MQTT broker by outcome", ["outcome"])
+MQTT_UNSENT = Counter("jtgate_gateway_mqtt_unsent_total", "Messages that could not be given to the broker", ["why"])
+MQTT_RECONNECTS = Counter("jtgate_gateway_mqtt_reconnects_total", "Connections to the broker that failed or were lost")
+MQTT_CONNECTED = Gauge(
+    "jtgate_gateway_mqtt_connected", "Connections subscribed at the broker", multiprocess_mode="livesum"
+)
+MQTT_UNACKNOWLEDGED = Gauge(
+    "jtgate_gateway_mqtt_unacknowledged", "Messages that wait for their commit", multiprocess_mode="livesum"
+)
+COMMANDS = Counter("jtgate_gateway_commands_total", "Commands that ended, by state", ["state"])
+COMMANDS_SENT = Counter("jtgate_gateway_commands_sent_total", "Commands written to terminals, repetitions included")
+COMMANDS_REPEATED = Counter("jtgate_gateway_commands_repeated_total", "Commands repeated because no answer came")
+COMMANDS_NO_ROOM = Counter("jtgate_gateway_commands_no_room_total", "Times commands of a terminal were left in the bus")
+COMMANDS_HELD = Gauge("jtgate_gateway_commands_held", "Commands held in memory", multiprocess_mode="livesum")
+COMMANDS_IN_FLIGHT = Gauge(
+    "jtgate_gateway_commands_in_flight", "Commands that wait for their answer", multiprocess_mode="livesum"
+)
+COMMAND_SECONDS = Histogram(
+    "jtgate_gateway_command_seconds",
+    "From the first writing of a command to its answer",
+    buckets=(0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0, 30.0, 60.0, 300.0),
+)
+COMMAND_ANSWERS_STRANGE = Counter(
+    "jtgate_gateway_command_answers_strange_total", "Answers of terminals that fit no command, or not well", ["why"]
+)
+COMMAND_PARTS_RESENT = Counter("jtgate_gateway_command_parts_resent_total", "Parts sent again for 0x0005")
+COMMAND_BUS_FAILURES = Counter("jtgate_gateway_command_bus_failures_total", "Rounds that the command bus failed")
 SPOOL_DAMAGED = Counter("jtgate_gateway_spool_damaged_total", "Segments of the spool found damaged by the writer")
 SPOOL_BYTES = Gauge("jtgate_gateway_spool_bytes", "Bytes of the spool on disk", multiprocess_mode="livesum")
 
@@ -38,6 +65,9 @@ class Counters:
         self.paused_by_peer = 0
         self.session_records_dropped = 0
         self.unsent = 0
+        self.mqtt_reconnects = 0
+        self.mqtt_messages: Tally[str] = Tally()
+        self.mqtt_unsent: Tally[str] = Tally()
         self.rejected: Tally[str] = Tally()
         self.deviations: Tally[str] = Tally()
         self.closed: Tally[str] = Tally()
@@ -59,6 +89,7 @@ class Counters:
         FRAMES.inc(self.frames)
         COMMITS.inc(self.commits)
         UNSENT.inc(self.unsent)
+        MQTT_RECONNECTS.inc(self.mqtt_reconnects)
         PAUSED.labels("pending").inc(self.paused_by_pending)
         PAUSED.labels("peer").inc(self.paused_by_peer)
         DROPPED_RECORDS.inc(self.session_records_dropped)
@@ -68,9 +99,11 @@ class Counters:
             (self.closed, CLOSED),
             (self.opened, OPENED),
             (self.refused, REFUSED),
+            (self.mqtt_messages, MQTT_MESSAGES),
+            (self.mqtt_unsent, MQTT_UNSENT),
         ):
             for label, count in tally.items():
                 metric.labels(label).inc(count)
             tally.clear()
-        self.frames = self.commits = self.unsent = 0
+        self.frames = self.commits = self.unsent = self.mqtt_reconnects = 0
         self.paused_by_pending = self.paused_by_peer = self.session_records_dropped = 0

@@ -1,8 +1,8 @@
 """The gateway process: listeners, the once-a-second work, and the written order of shutdown.
 
-Start: secret → spool → directory → commit thread → "started" record → listeners → status file.
+Start: secret → spool → directory → commit thread → "started" record → command bus → listeners → status file.
 Stop:  1 stop accepting  2 stop reading  3 commit and answer what was read  4 close every link with a reason
-       5 commit the session records  6 tell the directory  7 close spool and directory.
+       5 commit the session records, leave the MQTT broker  6 tell command bus and directory  7 close all of them.
 """
 
 import asyncio
@@ -18,9 +18,11 @@ import structlog
 from jtgate.codecs.registry import BODY_BYTES_MIN
 from jtgate.codecs.timebase import now_ms, now_us
 from jtgate.gateway import metrics
+from jtgate.gateway.commands import Dispatcher
 from jtgate.gateway.committer import Committer
 from jtgate.gateway.hub import Hub
 from jtgate.gateway.identity import Gatekeeper, load_secret
+from jtgate.gateway.mqtt import MqttDoor
 from jtgate.gateway.readings import Readings
 from jtgate.gateway.tcp import Doorstep
 from jtgate.gateway.udp import UdpDoor
@@ -28,8 +30,9 @@ from jtgate.profiles import ProfilesError
 from jtgate.profiles import load as load_profiles
 from jtgate.runfiles import GATEWAY, remove_run_file, write_run_file
 from jtgate.settings import Settings
+from jtgate.storage.commands import CommandError
 from jtgate.storage.directory import Directory, DirectoryError, KickRequest, LiveSession, TerminalNote
-from jtgate.storage.open import open_directory, open_spool_progress, open_spool_writer
+from jtgate.storage.open import open_commands, open_directory, open_spool_progress, open_spool_writer
 from jtgate.storage.records import Transport
 from jtgate.storage.rsa_key import PlatformKey, RsaKeyError
 from jtgate.storage.spool import SpoolError, SpoolProgress
@@ -84,10 +87,13 @@ class Gateway:
         self.hub = Hub(settings, gatekeeper, self._readings())
         self._threads = ThreadPoolExecutor(1, thread_name_prefix="disk")
         self._round = 0
+        self._started_ms = now_ms()
         self._damaged_told = 0  # damaged segments in the metrics
         self._tasks: list[asyncio.Task[None]] = []
         self._servers: list[asyncio.Server] = []
         self._udp: asyncio.DatagramTransport | None = None
+        self._mqtt: MqttDoor | None = None
+        self._mqtt_told: dict[str, object] = {}  # in the status file
         self.port = 0
         self.tls_port = 0
 
@@ -131,11 +137,16 @@ class Gateway:
         self._directory.start(now_ms())
         self.hub.announce()
         try:
+            self._start_commands()
             await self._listen(loop)
         except ConfigurationError:
             await self._drain()
+            await self._stop_commands()
             self._close_files()
             raise
+        if settings.mqtt:
+            self._mqtt = MqttDoor(self.hub, settings)
+            self._mqtt.start()
         self._tasks = [
             asyncio.create_task(_every(TICK_S, self._tick), name="gateway-tick"),
             asyncio.create_task(_every(RETAIN_S, self._retain), name="gateway-retain"),
@@ -145,6 +156,25 @@ class Gateway:
         log.info(
             "gateway.listening", host=settings.host, port=self.port, tls_port=self.tls_port, policy=settings.policy
         )
+
+    def _start_commands(self) -> None:
+        """Take commands from the bus; before anybody can connect, so that every terminal that comes is asked for.
+
+        Raises:
+            ConfigurationError: the bus cannot be opened.
+        """
+        try:
+            bus = open_commands(self._settings.data)
+        except CommandError as error:
+            raise ConfigurationError(f"cannot open the command bus: {error}") from error
+        self.hub.commands = Dispatcher(self.hub, bus, self._directory.key_of)
+        self.hub.commands.start()
+
+    async def _stop_commands(self) -> None:
+        """Bring what is known of commands to the bus, and close it."""
+        if self.hub.commands is not None:
+            await self.hub.commands.stop()
+            self.hub.commands = None
 
     async def _listen(self, loop: asyncio.AbstractEventLoop) -> None:
         settings, hub = self._settings, self.hub
@@ -207,9 +237,12 @@ class Gateway:
         if self._udp is not None:
             self._udp.close()
         await self._drain()
+        if self._mqtt is not None:
+            await self._mqtt.stop()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._stop_commands()
         try:
             self._publish(*await self.hub.changes(0, 1), self.hub.readings.take_notes())
         except DirectoryError as error:
@@ -236,6 +269,10 @@ class Gateway:
 
     async def _tick(self) -> None:
         self.hub.tick()
+        if self._mqtt is not None:
+            self._mqtt.tick()
+            if self._mqtt.state() != self._mqtt_told:
+                await self._on_thread(self._write_status)
 
     async def _retain(self) -> None:
         """Let go of what is stored and old; commits go on meanwhile."""
@@ -287,7 +324,14 @@ class Gateway:
 
     def _write_status(self) -> None:
         """Tell other processes where we listen."""
-        facts = {"pid": os.getpid(), "port": self.port, "tls_port": self.tls_port, "started_ms": now_ms()}
+        facts: dict[str, object] = {
+            "pid": os.getpid(),
+            "port": self.port,
+            "tls_port": self.tls_port,
+            "started_ms": self._started_ms,
+        }
+        if self._mqtt is not None:
+            self._mqtt_told = facts["mqtt"] = self._mqtt.state()
         write_run_file(self._settings.data, GATEWAY, facts)
 
 

@@ -27,6 +27,7 @@ from jtgate.codecs.parts import Complete, PartBuffer, Refused
 from jtgate.codecs.profile import AUTO
 from jtgate.codecs.registry import UnknownMessage, decode_body
 from jtgate.gateway import replies
+from jtgate.gateway.expected import LISTENED, Heard
 from jtgate.gateway.identity import Gatekeeper
 from jtgate.gateway.readings import Readings
 from jtgate.storage.rsa_key import RsaKeyError
@@ -97,6 +98,7 @@ class Verdict:
         went_online: the terminal has just become ONLINE.
         went_offline: the terminal has just left ONLINE.
         deviations: names to be counted.
+        heard: a whole message that may answer a command.
     """
 
     store: bool = False
@@ -104,6 +106,7 @@ class Verdict:
     went_online: bool = False
     went_offline: bool = False
     deviations: list[str] = field(default_factory=list)
+    heard: Heard | None = None
 
 
 class Session:
@@ -334,6 +337,8 @@ class Session:
         elif header.is_part:
             self._on_part(header, body, verdict, now)
         else:
+            if header.msg_id in LISTENED:
+                verdict.heard = Heard(header, body)
             self._answer_whole(header, body, verdict)
         return True
 
@@ -351,6 +356,8 @@ class Session:
     def _answer_complete(self, message: Complete, last: Header, verdict: Verdict) -> None:
         """All parts are there: the specific answer, when the message has one."""
         header, body = message.header, message.body
+        if header.msg_id in LISTENED:
+            verdict.heard = Heard(header, body)
         if header.encryption:
             body = self._readings.key.peek(header, body[: replies.HEAD_BLOCKS * BLOCK_BYTES]) or b""
         try:

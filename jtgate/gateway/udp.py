@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, cast
 
-from jtgate.gateway.link import Link
+from jtgate.gateway.packet_link import PacketLink
 from jtgate.storage.records import Transport
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ DATAGRAM_BYTES = 1400
 ADDRESSES_PART = 2
 
 
-class UdpLink(Link):
+class UdpLink(PacketLink):
     """A terminal at one UDP address."""
 
     __slots__ = ("_door", "_where")
@@ -33,13 +33,6 @@ class UdpLink(Link):
         self._door = door
         self._where = where
         super().__init__(hub, Transport.UDP, f"{where[0]}:{where[1]}", where[0])
-
-    def datagram(self, data: bytes) -> None:
-        """One datagram; nothing is carried over to the next."""
-        self.lane.receive(data)
-        error = self.lane.reset()
-        if error is not None and not self.closed:
-            self.hub.counters.rejected[error.code] += 1
 
     def transmit(self, data: bytes) -> None:
         """Send answers: in one datagram when they fit an ordinary network, else each in one of its own."""
@@ -81,9 +74,7 @@ class UdpDoor(asyncio.DatagramProtocol):
                 hub.counters.closed[refusal] += 1
                 return
             link = self._links[addr] = UdpLink(hub, self, addr)
-        link.datagram(data)
-        if not link.lane.frames and not link.forgiven:
-            link.close("garbage")  # not a single frame: it is not worth remembering
+        link.packet(data)
 
     def _full(self) -> str | None:
         """UDP addresses can be forged, so they get a part of the connections only."""

@@ -131,16 +131,19 @@ class StoreAsRead:
         #: Terminals that the store did not know, with the time of the frame that showed it; the caller takes them.
         self.news: list[tuple[str, int]] = []
 
+    def __len__(self) -> int:
+        """Terminals that are remembered."""
+        return len(self._names)
+
     def terminal_ids(self, phones: Iterable[str], now_ms: int) -> dict[str, int]:
         """See Store.terminal_ids."""
-        found: dict[str, int] = {}
-        for phone in phones:
-            row = next(iter(self._store.terminals(prefix=phone, limit=1)), None)  # the shortest is the first
-            if row is not None and row["terminal"] == phone:
-                found[phone] = cast("int", row["terminal_id"])
-            elif phone in self._unknown:
+        wanted = list(phones)
+        rows = self._store.terminals(terminals=wanted, limit=len(wanted))
+        found = {str(row["terminal"]): cast("int", row["terminal_id"]) for row in rows}
+        for phone in wanted:
+            if phone not in found and phone in self._unknown:
                 found[phone] = self._unknown[phone]
-            else:
+            elif phone not in found:
                 self.news.append((phone, now_ms))
                 found[phone] = self._made(phone, now_ms)
         self._names |= {terminal_id: phone for phone, terminal_id in found.items()}

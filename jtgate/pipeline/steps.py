@@ -12,7 +12,7 @@ Plain reports of known terminals pass without a line of interpreted code of thei
 
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -34,7 +34,7 @@ from jtgate.pipeline.positions import row_of
 from jtgate.pipeline.subpackages import SubPackages
 from jtgate.pipeline.terminals import TerminalIds, terminal_key
 from jtgate.profiles import Assignments
-from jtgate.storage.model import POSITION_COLUMNS, PositionRow, QuarantineRow, StoreBatch, TerminalUpdate
+from jtgate.storage.model import POSITION_COLUMNS, PartRow, PositionRow, QuarantineRow, StoreBatch, TerminalUpdate
 from jtgate.storage.records import FramesRecord, SessionRecord, unpack
 from jtgate.storage.spool import Group
 from jtgate.storage.store import Store, StoreError, TimedKey
@@ -109,6 +109,7 @@ class Decoder:
         live: False for a replay beside a running pipeline: flag edges are left to that one.
         assignments: which terminal has which profile.
         opener: decrypts bodies; None where there is no key.
+        parts: of incomplete messages, with which one begins that is not live; a live one takes those of the store.
 
     Raises:
         StoreError: the store cannot be read now.
@@ -122,6 +123,7 @@ class Decoder:
         live: bool = True,
         assignments: Assignments | None = None,
         opener: Opener | None = None,
+        parts: Iterable[PartRow] = (),
     ) -> None:
         self._store = store
         self._ids = TerminalIds(store)
@@ -132,7 +134,7 @@ class Decoder:
         self._judged: set[int] = set()  # rows of the columns that a declaration has read before
         self._read: list[PositionRow] = []  # rows that the columns cannot read
         self._edges = alarms.FlagEdges(store.last_flags()) if live else None
-        self._parts = SubPackages(parts_bytes_max, store.open_parts() if live else ())
+        self._parts = SubPackages(parts_bytes_max, store.open_parts() if live else parts)
         self._last_seen: dict[int, int] = {}
         self._now_us = 0
         self.deviations: Counter[str] = Counter()

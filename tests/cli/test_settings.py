@@ -179,6 +179,21 @@ def test_defaults_warn_about_the_open_policy_only() -> None:
 
 
 @pytest.mark.parametrize(
+    ("http", "is_open"),
+    [
+        ("127.0.0.1:8080", False),
+        ("[::1]:8080", False),
+        ("localhost:80", False),
+        ("0.0.0.0:80", True),
+        ("a.test:80", True),
+    ],
+)
+def test_an_api_for_other_machines_is_warned_of(http: str, is_open: bool) -> None:
+    """It has no TLS."""
+    assert [w.split()[0] for w in settings.warnings(Settings(policy="known", http=http))] == ["http"] * is_open
+
+
+@pytest.mark.parametrize(
     ("wanted", "said"),
     [
         (Settings(mqtt="tcp://user:hush@x"), "neither mqtt:// nor mqtts://"),

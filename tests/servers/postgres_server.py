@@ -106,14 +106,14 @@ def one_at_a_time(name: str) -> Iterator[None]:
         yield
 
 
-def install() -> str:
-    """Install PostgreSQL with apt; "" or why that did not work."""
+def install(package: str = "postgresql") -> str:
+    """Install a server with apt; "" or why that did not work."""
     apt = shutil.which("apt-get")
     if os.geteuid() != 0 or apt is None:
         return "it is installed for root where there is apt-get"
     # Runlevel 1: the package does not start a server of its own.
     environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
-    for command in ([apt, "update", "-q"], [apt, "install", "-q", "-y", "--no-install-recommends", "postgresql"]):
+    for command in ([apt, "update", "-q"], [apt, "install", "-q", "-y", "--no-install-recommends", package]):
         try:
             subprocess.run(
                 command,

@@ -10,25 +10,31 @@ sent twice may be told twice; it has the same key both times.
 The spool is not held back by those who listen: what retention has deleted is a gap, and is told as one.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple, cast
 
 from jtgate.codecs.opening import Opener
+from jtgate.codecs.timebase import now_us
 from jtgate.pipeline import CONSUMER
 from jtgate.pipeline.compared import StoreAsRead
 from jtgate.pipeline.publish import shapes
 from jtgate.pipeline.publish.shapes import Shape, Times
 from jtgate.pipeline.steps import Decoder
 from jtgate.profiles import Assignments
-from jtgate.storage.model import POSITION_COLUMNS, PositionRow
+from jtgate.storage.model import POSITION_COLUMNS, PartRow, PositionRow
 from jtgate.storage.spool import Group, SpoolReader
-from jtgate.storage.store import Row, Store
+from jtgate.storage.store import Store
 
 #: A page ends with the group that reaches one of these.
 PAGE_GROUPS: Final = 256
-PAGE_BYTES: Final = 1 << 20
+PAGE_BYTES: Final = 256 << 10
 PAGE_ALARMS: Final = 2000
+#: Terminals whose numbers are remembered; beyond it one begins anew as soon as no message is incomplete.
+TERMINALS_MAX: Final = 500_000
+
+#: Looks at the store's cursor and its incomplete messages until both belong together.
+_SNAPSHOT_TRIES: Final = 10
 
 _TERMINAL: Final = POSITION_COLUMNS.index("terminal_id")
 _TIME: Final = POSITION_COLUMNS.index("device_time_ms")
@@ -106,12 +112,21 @@ class Feed:
         self._open: dict[tuple[Any, ...], int] = {}  # parts of messages that are not whole -> their group
 
     def present(self) -> Cursor:
-        """The end of the feed now.
+        """The end of the feed now; who reads on from here also gets messages of which the first parts have come.
 
         Raises:
             StoreError: the store cannot be read now.
         """
-        return Cursor(self._store.cursor(CONSUMER), self._store.last_alarm_id())
+        alarm_id = self._store.last_alarm_id()
+        seq = self._store.cursor(CONSUMER)
+        for _ in range(_SNAPSHOT_TRIES):
+            parts = self._store.open_parts()
+            seq, before = self._store.cursor(CONSUMER), seq
+            if seq == before:  # so cursor and parts belong together
+                self._decoder = self._new_decoder(parts)
+                self._decoded_seq = seq
+                break
+        return Cursor(seq, alarm_id)
 
     def read(self, after: Cursor) -> Page:
         """The page after a cursor; empty when there is nothing new.
@@ -123,7 +138,7 @@ class Feed:
         times = Times()
         groups = self._groups(after.spool_seq, stored_seq)
         told = self._positions(after.spool_seq, groups, times) if groups else []
-        alarms = self._alarms(after.alarm_id)
+        alarms = self._store.alarm_events_after(after.alarm_id, limit=PAGE_ALARMS)
         for row in alarms:
             time_ms = cast("int", row["alarm_time_ms"])
             told.append(Told("alarm", str(row["terminal"]), time_ms, shapes.alarm(row, times)))
@@ -133,11 +148,15 @@ class Feed:
         resume = Cursor(min(self._open.values(), default=seq + 1) - 1, cursor.alarm_id)
         return Page(cursor, resume, told, missed)
 
-    def _alarms(self, after_id: int) -> list[Row]:
-        found = self._store.alarm_events_after(after_id, limit=PAGE_ALARMS)
-        if not found and self._store.last_alarm_id() < after_id:  # retention took them all, and ids began anew
-            found = self._store.alarm_events_after(0, limit=PAGE_ALARMS)
-        return found
+    def lag(self, at: Cursor) -> tuple[int, float]:
+        """How far a place is behind what is stored: groups of the spool, and the age of the first one in seconds.
+
+        Raises:
+            StoreError, SpoolError: they cannot be read now.
+        """
+        behind = self._store.cursor(CONSUMER) - at.spool_seq
+        waiting = self._reader.read(at.spool_seq, groups_max=1) if behind > 0 else []
+        return max(0, behind), max(0, now_us() - waiting[0].at_us) / 1e6 if waiting else 0.0
 
     def _groups(self, after_seq: int, stored_seq: int) -> list[Group]:
         if after_seq >= stored_seq:
@@ -154,7 +173,8 @@ class Feed:
 
     def _positions(self, after_seq: int, groups: list[Group], times: Times) -> list[Told]:
         decoder = self._decoder
-        if decoder is None or self._decoded_seq != after_seq:
+        is_full = len(self._names) > TERMINALS_MAX and not self._open
+        if decoder is None or self._decoded_seq != after_seq or is_full:
             decoder = self._decoder = self._new_decoder()
         self._decoded_seq = -1  # a failure on the way leaves a decoder that nobody knows
         told: list[Told] = []
@@ -170,14 +190,16 @@ class Feed:
         self._decoded_seq = groups[-1].seq
         return told
 
-    def _new_decoder(self) -> Decoder:
-        self._open.clear()
+    def _new_decoder(self, parts: Sequence[PartRow] = ()) -> Decoder:
+        self._open = {row[:4]: row.spool_seq for row in parts}
+        self._names = StoreAsRead(self._store, ask_zones=False)
         return Decoder(
             cast("Store", self._names),  # all of it that a decoder uses
             parts_bytes_max=self._parts_bytes_max,
             live=False,
             assignments=self._assignments,
             opener=self._opener,
+            parts=parts,
         )
 
     def _told(self, rows: Iterable[PositionRow], times: Times) -> list[Told]:

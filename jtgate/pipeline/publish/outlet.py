@@ -7,6 +7,7 @@ broker, the connection, this process) costs repetitions and nothing else.
 """
 
 import asyncio
+import contextlib
 import secrets
 from collections import Counter, deque
 from collections.abc import Callable, Coroutine
@@ -16,12 +17,11 @@ from typing import Any, Final, TypeVar
 
 from jtgate import logs
 from jtgate.mqtt.address import MqttAddress
-from jtgate.mqtt.client import MqttConnection, MqttRefused, keep_connected
+from jtgate.mqtt.client import MqttConnection, MqttError, MqttRefused, keep_connected
 from jtgate.pipeline.backoff import Backoff
 from jtgate.pipeline.publish import metrics
 from jtgate.pipeline.publish.feed import Cursor, Feed, Page
 from jtgate.pipeline.publish.topics import FORMATS, Topics
-from jtgate.storage.model import StoreBatch
 from jtgate.storage.spool import SpoolError
 from jtgate.storage.store import Store, StoreError
 
@@ -33,6 +33,8 @@ WINDOW: Final = 1000
 #: How often one looks for news when there were none, and how often the cursor is written.
 POLL_S: Final = 0.2
 SAVE_S: Final = 1.0
+#: How often it is measured how far behind one is.
+LAG_S: Final = 2.0
 #: How long what is under way is waited for at the end.
 LAST_S: Final = 3.0
 #: First and longest pause when store or spool cannot be read.
@@ -93,6 +95,7 @@ class Outlet:
         self._resume: Cursor | None = None  # to be saved for it
         self._saved: Cursor | None = None
         self._saved_at = 0.0
+        self._connection: MqttConnection | None = None  # on which is published now
         self._backoff = Backoff(BACKOFF_FIRST_S, BACKOFF_MAX_S)
 
     async def run(self) -> None:
@@ -101,27 +104,33 @@ class Outlet:
         try:
             while self._cursor is None and not self._stop.is_set():
                 self._cursor = self._saved = self._resume = await self._guarded(self._load)
-            await self._until_stop(
-                keep_connected(
-                    self._connection, self._publish, on_lost=lambda error: metrics.LOST.labels(name, error.code).inc()
-                )
-            )
+            if self._cursor is None:
+                return
+            watching = asyncio.create_task(self._watch_lag())
+            try:
+                await self._until_stop(keep_connected(self._make, self._publish, on_lost=self._count_lost))
+            finally:
+                watching.cancel()
             await self._save(force=True)
         finally:
             self._thread.shutdown()
-        log.info("publisher.outlet_stopped", outlet=name)
+            log.info("publisher.outlet_stopped", outlet=name)
 
-    def _connection(self) -> MqttConnection:
+    def _make(self) -> MqttConnection:
         options = self._options
         client_id = f"jtgate-out-{secrets.token_hex(6)}"  # the broker keeps nothing for us: the cursor is ours
         return MqttConnection(options.address, client_id, version=options.version, window=WINDOW)
 
+    def _count_lost(self, error: MqttError) -> None:
+        metrics.LOST.labels(self._options.name, error.code).inc()
+
     async def _until_stop(self, work: Coroutine[Any, Any, None]) -> None:
-        """Do something, and give it LAST_S to end when we are told to stop; what it raises is raised."""
+        """Do something; when we are told to stop it has LAST_S to end what is under way. What it raises is raised."""
         task = asyncio.create_task(work)
         stopping = asyncio.create_task(self._stop.wait())
         await asyncio.wait((task, stopping), return_when=asyncio.FIRST_COMPLETED)
-        await asyncio.wait((task,), timeout=LAST_S)
+        if self._connection is not None:
+            await asyncio.wait((task,), timeout=LAST_S)
         stopping.cancel()
         if not task.done():
             task.cancel()
@@ -135,21 +144,23 @@ class Outlet:
         After a failure the feed begins anew, so it begins where it misses nothing.
         """
         self._cursor = self._resume
-        while not self._stop.is_set():
-            page = await self._guarded(lambda: self._feed.read(self._place()))
-            if page is None:
-                self._cursor = self._resume
-                continue
-            if page.missed:
-                metrics.MISSED.labels(self._options.name).inc(page.missed)
-                log.warning("publisher.gap", outlet=self._options.name, groups=page.missed)
-            await self._send(connection, page)
-            self._cursor, self._resume = page.cursor, page.resume
-            await self._save()
-            if not page.told:
-                if connection.closed().done():
-                    connection.closed().result()
-                await self._pause(POLL_S)
+        self._connection = connection
+        try:
+            while not self._stop.is_set():
+                page = await self._guarded(lambda: self._feed.read(self._place()))
+                if page is None:
+                    self._cursor = self._resume
+                    continue
+                await self._send(connection, page)
+                self._count(page)
+                self._cursor, self._resume = page.cursor, page.resume
+                await self._save()
+                if not page.told:
+                    if connection.closed().done():
+                        connection.closed().result()
+                    await self._pause(POLL_S)
+        finally:
+            self._connection = None
 
     def _place(self) -> Cursor:
         if self._cursor is None:
@@ -157,27 +168,43 @@ class Outlet:
         return self._cursor
 
     async def _send(self, connection: MqttConnection, page: Page) -> None:
-        """Publish a page and wait until all of it is acknowledged."""
-        name = self._options.name
+        """Publish a page and wait until all of it is acknowledged.
+
+        What the broker refuses is no different from a broker that is away: it is tried again until it is taken.
+        """
         waiting: deque[asyncio.Future[None]] = deque()
         for told in page.told:
             if len(waiting) >= WINDOW:
-                await self._acknowledged(waiting.popleft())
+                await waiting.popleft()
             topic, payload, retain = self._topics.message(told)
-            waiting.append(connection.begin_publish(topic, payload, qos=1, retain=retain))
-            metrics.UNACKNOWLEDGED.labels(name).set(len(waiting))
+            try:
+                waiting.append(connection.begin_publish(topic, payload, qos=1, retain=retain))
+            except MqttRefused:  # no broker will ever take it, and nothing else would go on
+                metrics.TOO_LONG.labels(self._options.name).inc()
+                log.warning("publisher.message_too_long", outlet=self._options.name, kind=told.kind, bytes=len(payload))
         while waiting:
-            await self._acknowledged(waiting.popleft())
-        metrics.UNACKNOWLEDGED.labels(name).set(0)
+            await waiting.popleft()
+
+    def _count(self, page: Page) -> None:
+        """What was done with a page."""
+        name = self._options.name
+        if page.missed:
+            metrics.MISSED.labels(name).inc(page.missed)
+            log.warning("publisher.gap", outlet=name, groups=page.missed)
         for kind, count in Counter(told.kind for told in page.told).items():
             metrics.PUBLISHED.labels(name, kind).inc(count)
 
-    async def _acknowledged(self, done: "asyncio.Future[None]") -> None:
-        """Wait for one; what the broker will never take is counted and left behind, or nothing would go on."""
-        try:
-            await done
-        except MqttRefused:
-            metrics.REFUSED.labels(self._options.name).inc()
+    async def _watch_lag(self) -> None:
+        """Measure how far behind we are, above all while the broker is away."""
+        name = self._options.name
+        loop = asyncio.get_running_loop()
+        while True:
+            metrics.UNACKNOWLEDGED.labels(name).set(self._connection.unacknowledged if self._connection else 0)
+            with contextlib.suppress(StoreError, SpoolError):  # who publishes tells of it
+                groups, seconds = await loop.run_in_executor(self._thread, lambda: self._feed.lag(self._place()))
+                metrics.LAG_GROUPS.labels(name).set(groups)
+                metrics.LAG_SECONDS.labels(name).set(seconds)
+            await asyncio.sleep(LAG_S)
 
     def _load(self) -> Cursor:
         """Where this outlet was; a new one begins at the present."""
@@ -199,11 +226,7 @@ class Outlet:
             self._saved, self._saved_at = cursor, now
 
     def _write(self, cursor: Cursor) -> bool:
-        """Write a cursor; between its parts a crash costs a repetition."""
-        for name, number in zip(self._names(), (*cursor, 1), strict=True):
-            self._store.write(StoreBatch(), consumer=name, seq=number)
-        stored = self._feed.present().spool_seq
-        metrics.LAG_GROUPS.labels(self._options.name).set(max(0, stored - cursor.spool_seq))
+        self._store.move_cursors(dict(zip(self._names(), (*cursor, 1), strict=True)))
         return True
 
     def _names(self) -> tuple[str, str, str]:

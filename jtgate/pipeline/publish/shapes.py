@@ -90,12 +90,12 @@ def alarm(row: Mapping[str, object], times: Times) -> Shape:
         times: of this page.
 
     Returns:
-        Key first: terminal, time, source, fingerprint (hex).
+        Key first: terminal, alarm_time, source, fingerprint (hex).
     """
     values: Any = row
     shape: Shape = {
         "terminal": values["terminal"],
-        "time": times.text(values["alarm_time_ms"]) if values["alarm_time_ms"] else None,
+        "alarm_time": times.text(values["alarm_time_ms"]) if values["alarm_time_ms"] else None,
         "source": values["source"],
         "fingerprint": f"{values['fingerprint'] & 0xFFFF_FFFF_FFFF_FFFF:016x}",
         "received": times.text(values["received_ms"]),

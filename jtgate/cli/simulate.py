@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 from rich.console import Console
 from rich.live import Live
 from rich.text import Text
@@ -23,23 +24,45 @@ from jtgate.cli.common import (
 )
 from jtgate.cli.naming import message_title
 from jtgate.codecs.edition import Edition
+from jtgate.mqtt.address import parse_address
+from jtgate.simulators.command_faults import COMMAND_FAULTS, LATE_S, CommandFault, CommandFaultPlan
 from jtgate.simulators.faults import FAULTS, Fault, FaultPlan
+from jtgate.simulators.mqtt_options import (
+    CONNECTIONS_MAX,
+    DOWN,
+    PER_CONNECTION,
+    UP,
+    MqttOptions,
+    check_topic,
+    default_connections,
+)
 
 if TYPE_CHECKING:
     from jtgate.simulators.fleet import Fleet
 
+#: Where the address of the broker is looked for when --mqtt is not given: it may have a password in it.
+MQTT_VARIABLE = "JTGATE_SIM_MQTT"
+
 _FAULT_HELP = "\n".join(f"  {fault.value:<9} {FAULTS[fault].rate:<6} {FAULTS[fault].about}" for fault in Fault)
+
+_COMMAND_FAULT_HELP = "\n".join(
+    f"  {fault.value:<13} {COMMAND_FAULTS[fault].rate:<4} {COMMAND_FAULTS[fault].about}" for fault in CommandFault
+)
 
 _FLEET_EPILOG = (
     "\b\nFaults and their usual rates (share of frames; storm: share of terminals, about once a minute):\n"
     + _FAULT_HELP
+    + "\n\n\b\nFaults in answers to commands and their usual rates (share of commands):\n"
+    + _COMMAND_FAULT_HELP
     + "\n\n"
     + examples(
         "jtgate simulate fleet --terminals 100",
         "jtgate simulate fleet --terminals 5000 --duration 300 --alarms 0.01 --blind 0.002",
+        "jtgate simulate fleet --mqtt mqtt://127.0.0.1:1883 --terminals 10000",
         "jtgate simulate fleet --port 6808 --transport udp --edition 2019 --duration 60 --json",
         "jtgate simulate fleet --terminals 50 --faults all --duration 60",
         "jtgate simulate fleet --faults checksum:0.05,storm --ledger acknowledged.jsonl --duration 30",
+        "jtgate simulate fleet --command-faults late=0.1,never=0.05 --commands-ledger executed.jsonl",
     )
     + "\n\n\b\nExit codes:\n"
     "  0   everything sent was answered, nothing was lost\n"
@@ -74,6 +97,22 @@ def simulate() -> None:
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address of the platform.")
 @click.option("--port", type=click.IntRange(1, 65535), default=6808, show_default=True, help="Its port.")
 @click.option("--transport", type=click.Choice(["tcp", "udp"]), default="tcp", show_default=True, help="Carrier.")
+@click.option(
+    "--mqtt",
+    metavar="URL",
+    envvar=MQTT_VARIABLE,
+    show_envvar=True,
+    help="Through a broker instead: mqtt://USER@HOST:1883, or mqtts:// for TLS. Put passwords into the variable, "
+    "where no list of processes shows them.",
+)
+@click.option("--mqtt-up", default=UP, show_default=True, help="Topic of a terminal's frames; {phone}: its number.")
+@click.option("--mqtt-down", default=DOWN, show_default=True, help="Topic on which a terminal hears the platform.")
+@click.option(
+    "--mqtt-connections",
+    type=click.IntRange(1, CONNECTIONS_MAX),
+    metavar="N",
+    help=f"Connections that carry all terminals.  [default: one for {PER_CONNECTION} terminals]",
+)
 @click.option("--terminals", type=click.IntRange(1, 500_000), default=100, show_default=True, help="How many.")
 @click.option("--interval", type=_ABOVE_ZERO, default=10.0, show_default=True, help="Seconds between reports.")
 @click.option("--heartbeat", type=_ABOVE_ZERO, default=60.0, show_default=True, help="Seconds between heartbeats.")
@@ -126,11 +165,27 @@ def simulate() -> None:
     metavar="FILE",
     help="Write a JSON line for everything that was acknowledged.",
 )
+@click.option(
+    "--command-faults", default="", metavar="LIST", help="Which commands to answer wrongly: see below; `all` is all."
+)
+@click.option(
+    "--late-by", type=_ABOVE_ZERO, default=LATE_S, show_default=True, help="Seconds that a late answer is late."
+)
+@click.option(
+    "--commands-ledger",
+    type=click.Path(path_type=Path, dir_okay=False, readable=False, writable=True),
+    metavar="FILE",
+    help="Write a JSON line for every command that was executed: once, however often it came.",
+)
 @json_option
 def fleet(
     host: str,
     port: int,
     transport: str,
+    mqtt: str | None,
+    mqtt_up: str,
+    mqtt_down: str,
+    mqtt_connections: int | None,
     terminals: int,
     interval: float,
     heartbeat: float,
@@ -147,6 +202,9 @@ def fleet(
     speedup: float,
     seed: int,
     ledger: Path | None,
+    command_faults: str,
+    late_by: float,
+    commands_ledger: Path | None,
     as_json: bool,
 ) -> None:
     """Drive any number of simulated vehicles.
@@ -162,16 +220,24 @@ def fleet(
     if phone_base + terminals > 10**12:
         raise click.UsageError(f"the phone numbers from {phone_base} on do not fit twelve digits")
     try:
-        plan = FaultPlan.parse(faults, datagrams=transport == "udp")
+        plan = FaultPlan.parse(faults, datagrams=transport == "udp" or bool(mqtt))
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--faults") from error
-    _resolve(host, port)
+    try:
+        command_plan = CommandFaultPlan.parse(command_faults, late_by)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--command-faults") from error
+    broker = _broker(mqtt, mqtt_up, mqtt_down, mqtt_connections or default_connections(terminals)) if mqtt else None
+    if broker is not None:
+        host, port, transport = broker.host, broker.port, "mqtt"
+    _resolve(host, port, "--mqtt" if broker else "--host")
     options = FleetOptions(
         host=host,
         port=port,
         terminals=terminals,
-        rules=Rules(interval, heartbeat, answer_timeout, retries, alarms, blind, pictures, plan),
+        rules=Rules(interval, heartbeat, answer_timeout, retries, alarms, blind, pictures, plan, command_plan),
         datagrams=transport == "udp",
+        mqtt=broker,
         ramp=ramp,
         duration_s=duration if duration is not None else float("inf"),
         speedup=speedup,
@@ -179,6 +245,7 @@ def fleet(
         phone_base=phone_base,
         edition=None if edition == "mix" else Edition(edition),
         ledger=ledger,
+        commands_ledger=commands_ledger,
     )
     screen = Console(stderr=True, highlight=False)
     try:
@@ -191,26 +258,50 @@ def fleet(
         raise Failure(str(error), "see ulimit -n, and --terminals", EX_CONFIG) from error
     except OSError as error:
         what = f"{error.filename}: {error.strerror}" if error.filename else str(error)
-        raise Failure(what, "check --ledger and --host", EX_CONFIG) from error
+        raise Failure(what, "check --ledger, --commands-ledger and --host", EX_CONFIG) from error
     if as_json:
         print_json(done.summary())
     else:
         _print_summary(done)
     if not done.tally.connected or (done.tally.sent and not done.tally.answered):
         raise Failure(
-            f"nothing answers at {host}:{port} ({transport})", "start a platform: jtgate serve", EX_UNAVAILABLE
+            f"nothing answers at {host}:{port} ({transport})",
+            "start a platform: jtgate serve --mqtt URL" if broker else "start a platform: jtgate serve",
+            EX_UNAVAILABLE,
         )
     if done.failed:
         raise click.exceptions.Exit(EX_FAULTS)
 
 
-def _resolve(host: str, port: int) -> None:
+def _broker(url: str, up: str, down: str, connections: int) -> "MqttOptions":
+    """The broker of --mqtt; --transport, --host and --port are for fleets without one."""
+    given = click.get_current_context().get_parameter_source
+    for name in ("transport", "host", "port"):
+        if given(name) is ParameterSource.COMMANDLINE:
+            raise click.UsageError(f"--{name} means nothing with a broker (--mqtt or {MQTT_VARIABLE})")
+    try:
+        address = parse_address(url)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--mqtt") from error
+    for name, topic in (("--mqtt-up", up), ("--mqtt-down", down)):
+        try:
+            check_topic(topic)
+        except ValueError as error:
+            raise click.BadParameter(str(error), param_hint=name) from error
+    if up == down:
+        raise click.UsageError("--mqtt-up and --mqtt-down are the same topic")
+    return MqttOptions(
+        address.host, address.port, connections, address.is_tls, address.username, address.password, up, down
+    )
+
+
+def _resolve(host: str, port: int, flag: str) -> None:
     """Fail when the name of the host means nothing, which would look like a platform that is away."""
     try:
         socket.getaddrinfo(host, port)
     except (OSError, UnicodeError) as error:
         reason = getattr(error, "strerror", None) or "no such name"
-        raise Failure(f"the host {host!r} cannot be found: {reason}", "check --host", EX_UNAVAILABLE) from error
+        raise Failure(f"the host {host!r} cannot be found: {reason}", f"check {flag}", EX_UNAVAILABLE) from error
 
 
 def _progress(now: "Fleet") -> Text:
@@ -261,6 +352,8 @@ def _print_summary(done: "Fleet") -> None:
         ("positions", positions),
         ("disconnects", _counts(tally.disconnects)),
         ("refused", _counts(tally.refused)),
+        ("commands", f"{tally.commands_executed} executed, {tally.commands_repeated} repeated"),
+        ("command faults", _counts(tally.command_faults)),
         ("commands answered", _counts({f"0x{msg_id:04x}": n for msg_id, n in sorted(tally.replies.items())})),
         ("pictures", _counts(tally.uploads)),
         ("alarms", _counts(tally.alarms)),

@@ -1,26 +1,33 @@
-"""What a simulated terminal does when the platform tells it something (JT/T 808 §3.1, §8.2).
+"""How a simulated terminal takes commands and answers them (JT/T 808 §3.1, §8.2, §10.3).
+
+    parts ── put together ── heard before? ── obeyed (`duties`), or refused by a fault ── answered, right or wrong
+                                  │                                                         ▲
+                                  └── yes: not obeyed again, only answered again ───────────┘
 
 Every command is answered: with what it asks for, or with 0x0001 and the result. One that cannot be read gets result 2,
 one that nobody knows result 3. Commands in parts are put together first; a 2019 terminal asks for missing parts.
 """
 
 import math
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections import deque
+from typing import TYPE_CHECKING, NamedTuple
 
 from jtgate.codecs.edition import Edition
 from jtgate.codecs.errors import ProtocolError
+from jtgate.codecs.fingerprint import fingerprint
 from jtgate.codecs.header import Header
 from jtgate.codecs.parts import Complete, Missing, PartBuffer
 from jtgate.simulators import messages
+from jtgate.simulators.answers import NOT_SUPPORTED, RESULT_MESSAGE_ERROR, RESULT_OK, Answer, Duty, Reply
+from jtgate.simulators.command_faults import COMMAND_FAULTS, CommandFault
+from jtgate.simulators.duties import Duties
+from jtgate.simulators.memory import Todo
 
 if TYPE_CHECKING:
     from jtgate.simulators.terminal import Terminal
 
 GENERAL_ANSWER = 0x0001
 PARTS_REQUEST = 0x0005
-
-RESULT_OK, RESULT_MESSAGE_ERROR, RESULT_NOT_SUPPORTED = 0, 2, 3
 
 #: Memory for commands in parts; the longest is an upgrade package.
 PARTS_BYTES_MAX = 1 << 20
@@ -31,6 +38,35 @@ PARTS_KEEP_S = 60.0
 #: How often incomplete commands are looked at.
 PARTS_LOOK_S = 1.0
 
+#: A command that comes again within this time is the same command; over links too, because answers get lost with them.
+#: With T = 10 s a platform repeats after 10, 30, 90 s (§10.3).
+HEARD_S = 180.0
+#: Commands remembered for that; the oldest are forgotten first.
+HEARD_MAX = 64
+#: Late answers that wait for their time; above it nothing more is late.
+LATE_MAX = 64
+#: Pieces that an answer is cut into to lose one of them.
+LOST_PART_PIECES = 3
+
+
+class _Heard:
+    """A command that was taken, and what is said to it each time it comes."""
+
+    __slots__ = ("at", "copies", "fault", "reply")
+
+    def __init__(self, at: float, reply: Reply, fault: CommandFault | None) -> None:
+        self.at = at
+        self.reply = reply
+        self.fault = fault
+        self.copies = 0
+
+
+class _Late(NamedTuple):
+    due: float
+    msg_id: int
+    serial: int
+    reply: Reply
+
 
 class Commands:
     """Commands to one terminal.
@@ -39,7 +75,7 @@ class Commands:
         terminal: who obeys.
     """
 
-    __slots__ = ("_look_at", "_obey", "_parts", "_terminal", "_tracking_until")
+    __slots__ = ("_drawn", "_heard", "_late", "_look_at", "_parts", "_plan", "_terminal", "duties")
 
     def __init__(self, terminal: "Terminal") -> None:
         self._terminal = terminal
@@ -51,29 +87,24 @@ class Commands:
             keep_s=PARTS_KEEP_S,
         )
         self._look_at = math.inf
-        self._tracking_until = math.inf
-        # Each returns the result for 0x0001, or None when it has answered with a message of its own.
-        self._obey: dict[int, Callable[[int, bytes, float], int | None]] = {
-            0x8103: self._set_parameters,
-            0x8104: self._tell_parameters,
-            0x8106: self._tell_given_parameters,
-            0x8107: self._tell_attributes,
-            0x8201: self._tell_location,
-            0x8202: self._track,
-            0x8203: self._note,  # 人工确认报警消息
-            0x8204: self._note,  # 链路检测
-            0x8300: self._note,  # 文本信息下发
-        }
+        self._plan = terminal.rules.command_faults
+        self._drawn = 0
+        self._heard: dict[tuple[int, int, int], _Heard] = {}  # by id, serial and fingerprint of the body
+        self._late: deque[_Late] = deque()
+        self.duties = Duties(terminal)
 
     @property
     def deadline(self) -> float:
         """When `tick` has something to do."""
-        return min(self._tracking_until, self._look_at)
+        late = self._late[0].due if self._late else math.inf
+        return min(self._look_at, late, self.duties.deadline)
 
     def tick(self, now: float) -> None:
-        """End a tracking that is over, ask for parts that stay away."""
-        if self._tracking_until <= now:
-            self._report_every(None, math.inf, now)
+        """Answer late, do what was planned, ask for parts that stay away."""
+        while self._late and self._late[0].due <= now:
+            late = self._late.popleft()
+            self._say(late.msg_id, late.serial, late.reply, now)
+        self.duties.tick(now)
         if self._look_at > now:
             return
         for event in self._parts.due(now):
@@ -83,9 +114,11 @@ class Commands:
         self._look_at = now + PARTS_LOOK_S if len(self._parts) else math.inf
 
     def new_link(self) -> None:
-        """What came in parts on the last link is begun anew."""
+        """What came in parts on the last link is begun anew; answers that were to be late are not given any more."""
         self._parts.forget_open()
         self._look_at = math.inf
+        self._terminal.tally.replies_lost += len(self._late)
+        self._late.clear()
 
     def take(self, header: Header, body: bytes, now: float) -> None:
         """Obey a command, or keep a part of one; its answer quotes the first part."""
@@ -95,72 +128,107 @@ class Commands:
             if not isinstance(whole, Complete):
                 return
             header, body = whole.header, whole.body
-        terminal, msg_id = self._terminal, header.msg_id
-        terminal.tally.commands[msg_id] += 1
-        obey = self._obey.get(msg_id, self._refuse)
-        result: int | None
+        tally = self._terminal.tally
+        key = (header.msg_id, header.serial, fingerprint(body))
+        heard = self._heard.get(key)
+        if heard is not None and now - heard.at <= HEARD_S:
+            tally.commands_repeated += 1
+        else:
+            tally.commands[header.msg_id] += 1
+            heard = self._obey(header, body, now)
+            self._heard.pop(key, None)
+            self._heard[key] = heard
+            if len(self._heard) > HEARD_MAX:
+                del self._heard[next(iter(self._heard))]
+        heard.copies += 1
+        self._answer(header, heard, now)
+
+    def _obey(self, header: Header, body: bytes, now: float) -> _Heard:
+        """Do what a command says, unless a fault keeps us from it."""
+        terminal = self._terminal
+        self._drawn += 1
+        fault = self._plan.draw(terminal.dice, self._drawn)
+        duty = self.duties.by_id.get(header.msg_id)
+        if duty is None:
+            terminal.tally.refused["command"] += 1
+            return _Heard(now, NOT_SUPPORTED, None)
+        if fault is not None:
+            terminal.tally.command_faults[fault] += 1
+            refused = COMMAND_FAULTS[fault].result
+            if refused is not None:
+                return _Heard(now, Reply(refused), fault)
+        return _Heard(now, self._execute(duty, header, body, now), fault)
+
+    def _execute(self, duty: Duty, header: Header, body: bytes, now: float) -> Reply:
+        terminal = self._terminal
         try:
-            result = obey(header.serial, body, now)
+            reply = duty(header.serial, body, now)
         except ProtocolError:
             terminal.tally.refused["malformed command"] += 1
-            result = RESULT_MESSAGE_ERROR
-        if result is not None:
-            terminal.delivery.reply(GENERAL_ANSWER, messages.general(header.serial, msg_id, result), now)
+            return Reply(RESULT_MESSAGE_ERROR)
+        if reply.result in (None, RESULT_OK):
+            terminal.tally.commands_executed += 1
+            if terminal.commands_ledger is not None:
+                terminal.commands_ledger.add(terminal.identity.phone, header.msg_id, header.serial, body)
+        return reply
 
-    def _note(self, _serial: int, _body: bytes, _now: float) -> int:
-        """There is nothing to be done about it but to say that it has come."""
-        return RESULT_OK
+    def _answer(self, header: Header, heard: _Heard, now: float) -> None:
+        """Answer a command, each time it comes, as its fault has it."""
+        msg_id, serial, reply = header.msg_id, header.serial, heard.reply
+        match heard.fault:
+            case CommandFault.NEVER:
+                return
+            case CommandFault.SECOND if heard.copies == 1:
+                return
+            case CommandFault.LATE if len(self._late) < LATE_MAX:
+                self._late.append(_Late(now + self._plan.late_s, msg_id, serial, reply))
+            case CommandFault.TWICE:
+                self._say(msg_id, serial, reply, now, copies=2)
+            case CommandFault.WRONG_SERIAL:
+                self._say(msg_id, serial, _requoted(reply, serial + 1), now, quoted=serial + 1)
+            case CommandFault.WRONG_ID:
+                self._say(msg_id ^ 1, serial, Reply(RESULT_OK), now)
+            case CommandFault.LOST_PART if heard.copies == 1:
+                self._say(msg_id, serial, reply, now, lost_part=True)
+            case _:
+                self._say(msg_id, serial, reply, now)
 
-    def _refuse(self, _serial: int, _body: bytes, _now: float) -> int:
-        self._terminal.tally.refused["command"] += 1
-        return RESULT_NOT_SUPPORTED
+    def _say(
+        self,
+        msg_id: int,
+        serial: int,
+        reply: Reply,
+        now: float,
+        *,
+        copies: int = 1,
+        quoted: int | None = None,
+        lost_part: bool = False,
+    ) -> None:
+        """Put everything that answers a command on the wire.
 
-    def _set_parameters(self, _serial: int, body: bytes, now: float) -> int:
-        """0x8103 设置终端参数: what changes takes effect at once."""
-        terminal = self._terminal
-        for parameter, value in messages.read_parameters(body, terminal.identity.edition):
-            if not terminal.parameters.set(parameter, value):
-                terminal.tally.refused["parameter"] += 1
-        terminal.follow_parameters(now)
-        return RESULT_OK
+        Args:
+            msg_id: the command that is answered.
+            serial: of the command.
+            reply: what is answered.
+            now: monotonic seconds.
+            copies: of each frame.
+            quoted: serial that 0x0001 quotes instead.
+            lost_part: cut the last answer into parts and keep one of them back.
+        """
+        answers = list(reply.answers)
+        if reply.result is not None:
+            quoted = (serial if quoted is None else quoted) & 0xFFFF
+            answers.insert(0, Answer(GENERAL_ANSWER, messages.general(quoted, msg_id, reply.result)))
+        for number, answer in enumerate(answers, 1):
+            if answer.is_report:
+                self._terminal.memory.add(Todo(answer.msg_id, answer.body))
+                continue
+            pieces = LOST_PART_PIECES if lost_part and number == len(answers) else 1
+            self._terminal.delivery.reply(answer.msg_id, answer.body, now, copies=copies, pieces=pieces)
 
-    def _tell_parameters(self, serial: int, _body: bytes, now: float) -> None:
-        """0x8104 查询终端参数."""
-        self._answer_parameters(serial, self._parameters(), now)
 
-    def _tell_given_parameters(self, serial: int, body: bytes, now: float) -> None:
-        """0x8106 查询指定终端参数; those it does not have are left out."""
-        wanted = set(messages.read_parameter_ids(body, self._terminal.identity.edition))
-        found = {number: value for number, value in self._parameters().items() if number in wanted}
-        self._answer_parameters(serial, found, now)
-
-    def _parameters(self) -> dict[int, bytes]:
-        return self._terminal.parameters.all(self._terminal.vehicle.mileage_m)
-
-    def _answer_parameters(self, serial: int, values: dict[int, bytes], now: float) -> None:
-        body = messages.parameters(self._terminal.identity.edition, serial, values)
-        self._terminal.delivery.reply(0x0104, body, now)
-
-    def _tell_attributes(self, _serial: int, _body: bytes, now: float) -> None:
-        """0x8107 查询终端属性."""
-        self._terminal.delivery.reply(0x0107, messages.attributes(self._terminal.identity), now)
-
-    def _tell_location(self, serial: int, _body: bytes, now: float) -> None:
-        """0x8201 位置信息查询: the state of the last report, so that the vehicle does not depend on queries."""
-        terminal = self._terminal
-        body = messages.location_answer(terminal.identity.edition, serial, terminal.current_body())
-        terminal.delivery.reply(0x0201, body, now)
-
-    def _track(self, _serial: int, body: bytes, now: float) -> int:
-        """0x8202 临时位置跟踪控制: another interval for a while; 0 ends it."""
-        interval_s, validity_s = messages.read_tracking(body, self._terminal.identity.edition)
-        if interval_s and validity_s:
-            self._report_every(float(interval_s), now + validity_s, now)
-        else:
-            self._report_every(None, math.inf, now)
-        return RESULT_OK
-
-    def _report_every(self, interval_s: float | None, until: float, now: float) -> None:
-        self._tracking_until = until
-        self._terminal.parameters.tracking_s = interval_s
-        self._terminal.follow_parameters(now)
+def _requoted(reply: Reply, serial: int) -> Reply:
+    """The reply with another serial in all answers that quote one."""
+    quote = (serial & 0xFFFF).to_bytes(2)
+    answers = (answer._replace(body=quote + answer.body[2:]) if answer.quotes else answer for answer in reply.answers)
+    return Reply(reply.result, tuple(answers))

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from jtgate.codecs.header import encode_frames
+from jtgate.codecs.header import PART_BYTES, encode_frames
 from jtgate.simulators import faults
 from jtgate.simulators.dice import Dice, Purpose
 from jtgate.simulators.faults import Fault, FaultPlan
@@ -25,6 +25,10 @@ WAIT_S_MAX = 300.0
 RECENT_MAX = 32
 #: Pieces of slowed-down frames waiting for their time; above it nothing more is slowed down.
 LATER_MAX = 1024
+#: Long answers to commands that are kept.
+TOLD_MAX = 4
+#: The part that an answer cut on purpose goes without.
+KEPT_BACK_PART = 2
 
 
 class Position(NamedTuple):
@@ -152,6 +156,7 @@ class Delivery:
         "_recent",
         "_serial",
         "_tally",
+        "_told",
         "last_sent_at",
         "outbox",
         "retries",
@@ -169,6 +174,7 @@ class Delivery:
         self._serial = 0
         self._drawn = 0
         self._open: dict[int, Pending] = {}
+        self._told: dict[int, LongMessage] = {}  # long answers by first serial, in case parts are asked for
         self._recent: dict[int, bool] = {}  # serial -> it was answered (else given up)
         self._next = math.inf
         self.outbox = Outbox()
@@ -192,12 +198,29 @@ class Delivery:
         """When `retransmit` or the outbox has something to do; may be too early, never too late."""
         return min(self._next, self.outbox.deadline)
 
-    def reply(self, msg_id: int, body: bytes, now: float) -> None:
-        """Send an answer to a command; nothing answers it in turn."""
-        frames = self._frames(msg_id, body)
+    def reply(self, msg_id: int, body: bytes, now: float, *, copies: int = 1, pieces: int = 1) -> None:
+        """Send an answer to a command; nothing answers it in turn, but parts of a long one may be asked for again.
+
+        Args:
+            msg_id: 消息ID.
+            body: whole body; sub-packaged when it is long.
+            now: monotonic seconds.
+            copies: of each frame.
+            pieces: above 1 it goes out in at least so many parts, and the second one is kept back.
+        """
+        part_bytes = PART_BYTES if pieces == 1 else min(PART_BYTES, max(1, math.ceil(len(body) / pieces)))
+        first_serial = self._serial
+        frames = self._frames(msg_id, body, part_bytes)
         self._tally.replies[msg_id] += 1
-        for frame in frames:
-            self.outbox.put(frame, now)
+        for number, frame in enumerate(frames, 1):
+            if pieces > 1 and number == KEPT_BACK_PART:
+                continue
+            for _ in range(copies):
+                self.outbox.put(frame, now)
+        if len(frames) > 1:
+            self._told[first_serial] = LongMessage(msg_id, first_serial, frames, (), None, body, stepwise=False)
+            if len(self._told) > TOLD_MAX:
+                del self._told[next(iter(self._told))]
         self.last_sent_at = now
 
     def send(
@@ -338,7 +361,7 @@ class Delivery:
         for pending in self._open.values():
             if pending.long is not None and pending.long.first_serial == first_serial:
                 return pending.long
-        return None
+        return self._told.get(first_serial)
 
     def retransmit(self, now: float) -> list[Pending]:
         """Send again what was not answered in time; the frames that are given up."""
@@ -364,15 +387,23 @@ class Delivery:
         """The link is gone: everything that was waiting, and a clean slate."""
         open_frames = list(self._open.values())
         self._open.clear()
+        self._told.clear()
         self._recent.clear()
         self.outbox.clear()
         self.upload = None
         self._next = math.inf
         return open_frames
 
-    def _frames(self, msg_id: int, body: bytes) -> list[bytes]:
+    def _frames(self, msg_id: int, body: bytes, part_bytes: int = PART_BYTES) -> list[bytes]:
         identity = self._identity
-        frames = encode_frames(msg_id, body, phone=identity.phone, serial=self._serial, edition=identity.edition)
+        frames = encode_frames(
+            msg_id,
+            body,
+            phone=identity.phone,
+            serial=self._serial,
+            edition=identity.edition,
+            part_bytes=part_bytes,
+        )
         self._serial = (self._serial + len(frames)) & 0xFFFF
         return frames
 

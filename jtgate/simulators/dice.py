@@ -37,6 +37,9 @@ class Purpose(IntEnum):
     BATCH = 17
     SIGNAL = 18
     STEPWISE = 19
+    COMMAND_FAULT = 20
+    RSA_KEY = 21
+    RECORDER = 22
 
 
 def mix(value: int) -> int:

@@ -12,6 +12,7 @@ from enum import StrEnum
 from jtgate.codecs.framing import ESCAPE, FLAG, escape, unescape, wrap
 from jtgate.codecs.header import BODY_BYTES_MAX, LENGTH_MASK, PART_BIT, VERSION_BIT
 from jtgate.simulators.dice import Dice, Purpose
+from jtgate.simulators.rates import check_rates, pick, read_rates
 
 
 class Fault(StrEnum):
@@ -37,7 +38,7 @@ class FaultTraits:
         about: one sentence for the help text.
         rate: share of frames hit when only the name is given (STORM: share of terminals, each time).
         answered: the platform must answer the frame all the same.
-        datagrams: it makes sense over UDP.
+        datagrams: it makes sense over UDP and MQTT.
         parts: it is also done to sub-packages.
     """
 
@@ -83,9 +84,7 @@ class FaultPlan:
     """
 
     def __init__(self, rates: Mapping[Fault, float]) -> None:
-        for fault, rate in rates.items():
-            if not 0.0 <= rate <= 1.0:
-                raise ValueError(f"rate of {fault.value} is {rate}, expected 0 to 1")
+        check_rates(rates)
         self.storm = rates.get(Fault.STORM, 0.0)
         self.rates = {fault: rates[fault] for fault in Fault if fault in rates and fault is not Fault.STORM}
         if sum(self.rates.values()) > 1.0:
@@ -97,28 +96,17 @@ class FaultPlan:
 
         Args:
             text: names with an optional rate each.
-            datagrams: for UDP: `all` leaves out what needs a stream.
+            datagrams: for UDP and MQTT: `all` leaves out what needs a stream.
 
         Raises:
-            ValueError: unknown name, bad rate, or a fault that UDP cannot have.
+            ValueError: unknown name, bad rate, or a fault that UDP and MQTT cannot have.
         """
-        rates: dict[Fault, float] = {}
-        names = [fault.value for fault in Fault]
-        for word in filter(None, (word.strip() for word in text.split(","))):
-            name, _, rate_text = word.partition(":")
-            if name == "all":
-                chosen = [fault for fault in Fault if FAULTS[fault].datagrams or not datagrams]
-            elif name in names:
-                chosen = [Fault(name)]
-            else:
-                raise ValueError(f"no fault is called {name!r}; there are: all, {', '.join(names)}")
-            for fault in chosen:
-                if datagrams and not FAULTS[fault].datagrams:
-                    raise ValueError(f"fault {name!r} needs a stream; leave it out or use TCP")
-                try:
-                    rates[fault] = float(rate_text) if rate_text else FAULTS[fault].rate
-                except ValueError:
-                    raise ValueError(f"{rate_text!r} is no rate; write for example {name}:0.01") from None
+        usual = {fault.value: traits.rate for fault, traits in FAULTS.items()}
+        in_all = [fault.value for fault in Fault if FAULTS[fault].datagrams or not datagrams]
+        rates = {Fault(name): rate for name, rate in read_rates(text, usual, in_all).items()}
+        for fault in rates:
+            if datagrams and not FAULTS[fault].datagrams:
+                raise ValueError(f"fault {fault.value!r} needs a stream; leave it out or use TCP")
         return cls(rates)
 
     def draw(self, dice: Dice, count: int, *, part: bool) -> Fault | None:
@@ -131,12 +119,8 @@ class FaultPlan:
         """
         if not self.rates:
             return None
-        left = dice.roll(Purpose.FAULT, count)
-        for fault, rate in self.rates.items():
-            if left < rate:
-                return fault if FAULTS[fault].parts or not part else None
-            left -= rate
-        return None
+        fault = pick(self.rates, dice.roll(Purpose.FAULT, count))
+        return fault if fault is not None and (FAULTS[fault].parts or not part) else None
 
 
 def payload_of(frame: bytes) -> bytes:

@@ -7,17 +7,14 @@ times. Tasks exist only while a connection is being opened.
 import asyncio
 import contextlib
 import heapq
-import ipaddress
 import math
 import resource
 import signal
-import socket
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic
-from typing import cast
 
 import uvloop
 
@@ -26,7 +23,10 @@ from jtgate.codecs.edition import Edition
 from jtgate.simulators.clock import RunClock
 from jtgate.simulators.dice import Dice, Purpose
 from jtgate.simulators.identity import identity_of
-from jtgate.simulators.ledger import Ledger
+from jtgate.simulators.ledger import CommandsLedger, Ledger
+from jtgate.simulators.links import Carrier, Link, Seat, SocketCarrier
+from jtgate.simulators.mqtt_links import MqttCarrier
+from jtgate.simulators.mqtt_options import MqttOptions
 from jtgate.simulators.roads import shipped_graph
 from jtgate.simulators.rules import Rules
 from jtgate.simulators.states import LinkOrder, State
@@ -40,20 +40,13 @@ OPEN_TIMEOUT_S = 10.0
 GRAIN_S = 0.005
 #: Terminals served in one turn of the event loop before sockets are looked at again.
 TURN_MAX = 500
-#: Connections from one source address when the platform is on the loopback: below the 28,000 ports an
-#: address has, and below what platforms usually allow one address.
-PER_ADDRESS_MAX = 8_000
 #: A half-open connection is closed after so long, seconds; there are never more than this many.
 HALF_OPEN_S = 30.0
 HALF_OPEN_MAX = 1_000
 #: A reconnect storm comes so often, seconds, or three times in a shorter run.
 STORM_EVERY_S = 60.0
-#: Bytes waiting in one connection above which the terminal counts as congested.
-WRITE_HIGH_BYTES = 64 * 1024
 #: Files besides the connections.
 SPARE_FILES = 64
-#: IP_BIND_ADDRESS_NO_PORT of Linux: the port is chosen when connecting, so that one may serve many destinations.
-_BIND_ADDRESS_NO_PORT = 24
 
 
 class FleetError(Exception):
@@ -70,6 +63,7 @@ class FleetOptions:
         terminals: how many.
         rules: what they do.
         datagrams: UDP instead of TCP.
+        mqtt: a broker instead of both; host and port mean nothing then.
         ramp: connections begun per second.
         duration_s: length of the run; infinite without.
         speedup: simulated seconds per second.
@@ -78,6 +72,7 @@ class FleetOptions:
         edition: None for the mix.
         start_ms: device time at the start; None to end at the present time (with no end: to start there).
         ledger: file for what was acknowledged.
+        commands_ledger: file for commands that were executed.
         drain_s: how long answers are waited for at the end.
     """
 
@@ -86,6 +81,7 @@ class FleetOptions:
     terminals: int = 100
     rules: Rules = field(default_factory=Rules)
     datagrams: bool = False
+    mqtt: MqttOptions | None = None
     ramp: float = 200.0
     duration_s: float = math.inf
     speedup: float = 1.0
@@ -94,6 +90,7 @@ class FleetOptions:
     edition: Edition | None = None
     start_ms: int | None = None
     ledger: Path | None = None
+    commands_ledger: Path | None = None
     drain_s: float = 5.0
 
     def device_start_ms(self) -> int:
@@ -102,117 +99,6 @@ class FleetOptions:
             return self.start_ms
         ahead_s = self.duration_s * (self.speedup - 1.0) if math.isfinite(self.duration_s) else 0.0
         return timebase.now_ms() - int(max(0.0, ahead_s) * 1000)
-
-
-class Seat:
-    """One terminal with its link and its place in the heap of times."""
-
-    __slots__ = ("armed_at", "index", "link", "opening", "terminal")
-
-    def __init__(self, index: int, terminal: Terminal) -> None:
-        self.index = index
-        self.terminal = terminal
-        self.link: Link | None = None
-        self.opening = False
-        self.armed_at = math.inf
-
-
-class Link:
-    """One connection or UDP socket of one terminal; the two kinds differ in how bytes come and go."""
-
-    __slots__ = ("_fleet", "_seat", "gone")
-
-    def __init__(self, fleet: "Fleet", seat: Seat) -> None:
-        self._fleet = fleet
-        self._seat = seat
-        self.gone = False
-
-    def write(self, pieces: list[bytes]) -> None:
-        """Send pieces in order."""
-        raise NotImplementedError
-
-    def close(self) -> None:
-        """End it after everything has been written."""
-        raise NotImplementedError
-
-    def abort(self) -> None:
-        """End it at once."""
-        raise NotImplementedError
-
-    def error_received(self, exc: Exception) -> None:
-        """UDP: the other side is not there; retransmission and time-outs deal with it."""
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """The transport is gone."""
-        self.gone = True
-        self._fleet.link_lost(self, self._seat, "reset" if exc is not None else "closed by platform")
-
-    def pause_writing(self) -> None:
-        """The platform does not read as fast as we write."""
-        self._seat.terminal.congested = True
-
-    def resume_writing(self) -> None:
-        """It does again."""
-        self._seat.terminal.congested = False
-        self._fleet.serve(self._seat)
-
-
-class TcpLink(Link, asyncio.Protocol):
-    """A TCP connection."""
-
-    __slots__ = ("_transport",)
-
-    _transport: asyncio.Transport
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """The transport is ready; the fleet is told when the connecting task ends."""
-        self._transport = cast("asyncio.Transport", transport)
-        self._transport.set_write_buffer_limits(high=WRITE_HIGH_BYTES)
-
-    def data_received(self, data: bytes) -> None:
-        """Bytes of the stream."""
-        self._fleet.received(self, self._seat, data)
-
-    def write(self, pieces: list[bytes]) -> None:
-        """Send pieces in order."""
-        self._transport.write(pieces[0] if len(pieces) == 1 else b"".join(pieces))
-
-    def close(self) -> None:
-        """End it after everything has been written."""
-        self._transport.close()
-
-    def abort(self) -> None:
-        """End it at once."""
-        self._transport.abort()
-
-
-class UdpLink(Link, asyncio.DatagramProtocol):
-    """A UDP socket, connected to the platform; each piece is a datagram."""
-
-    __slots__ = ("_transport",)
-
-    _transport: asyncio.DatagramTransport
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """The transport is ready."""
-        self._transport = cast("asyncio.DatagramTransport", transport)
-
-    def datagram_received(self, data: bytes, _addr: object) -> None:
-        """A datagram."""
-        self._fleet.received(self, self._seat, data)
-
-    def write(self, pieces: list[bytes]) -> None:
-        """Send pieces in order."""
-        for piece in pieces:
-            self._transport.sendto(piece)
-
-    def close(self) -> None:
-        """End it."""
-        self._transport.close()
-
-    def abort(self) -> None:
-        """End it."""
-        self._transport.abort()
 
 
 class Fleet:
@@ -243,7 +129,15 @@ class Fleet:
         self._at_once = False
         self._storms = 0
         self._ledger = Ledger(options.ledger) if options.ledger is not None else None
-        self._sources = _source_addresses(options)
+        commands_path = options.commands_ledger
+        self._commands_ledger = CommandsLedger(commands_path) if commands_path is not None else None
+        self._carrier = self._choose_carrier()
+
+    def _choose_carrier(self) -> Carrier:
+        options = self.options
+        if options.mqtt is not None:
+            return MqttCarrier(options.mqtt, self.tally)
+        return SocketCarrier(options.host, options.port, options.terminals, datagrams=options.datagrams)
 
     @property
     def online(self) -> int:
@@ -274,7 +168,7 @@ class Fleet:
         Raises:
             FleetError: too many connections for this machine.
         """
-        _raise_file_limit(self.options.terminals)
+        _raise_file_limit(self._carrier.files)
         started_at = monotonic()
         self._build(started_at)
         self._arm_timer()
@@ -302,6 +196,7 @@ class Fleet:
                 graph,
                 first_connect_s=index / options.ramp,
                 ledger=self._ledger,
+                commands_ledger=self._commands_ledger,
             )
             seat = Seat(index, terminal)
             self._seats.append(seat)
@@ -369,6 +264,9 @@ class Fleet:
             link.abort()
         if self._ledger is not None:
             self._ledger.close()
+        if self._commands_ledger is not None:
+            self._commands_ledger.close()
+        await self._carrier.close()
         await asyncio.sleep(0)
 
     def summary(self) -> dict[str, object]:
@@ -475,10 +373,9 @@ class Fleet:
         self._open_more()
 
     async def _open(self, seat: Seat) -> None:
-        link = UdpLink(self, seat) if self.options.datagrams else TcpLink(self, seat)
         try:
             async with asyncio.timeout(OPEN_TIMEOUT_S):
-                await self._connect(seat, link)
+                link = await self._carrier.open(self, seat)
         except (OSError, TimeoutError):
             seat.opening = False
             seat.terminal.connect_failed(monotonic())
@@ -491,29 +388,6 @@ class Fleet:
             seat.link = link
             seat.terminal.connected(monotonic())
         self.serve(seat)
-
-    async def _connect(self, seat: Seat, link: TcpLink | UdpLink) -> None:
-        options = self.options
-        target = (options.host, options.port)
-        if self._sources is None:
-            if isinstance(link, UdpLink):
-                await self._loop.create_datagram_endpoint(lambda: link, remote_addr=target)
-            else:
-                await self._loop.create_connection(lambda: link, *target)
-            return
-        sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM if options.datagrams else socket.SOCK_STREAM)
-        try:
-            sock.setblocking(False)
-            sock.setsockopt(socket.IPPROTO_IP, _BIND_ADDRESS_NO_PORT, 1)
-            sock.bind((self._sources[seat.index // PER_ADDRESS_MAX], 0))
-            await self._loop.sock_connect(sock, target)
-            if isinstance(link, UdpLink):
-                await self._loop.create_datagram_endpoint(lambda: link, sock=sock)
-            else:
-                await self._loop.create_connection(lambda: link, sock=sock)
-        except BaseException:
-            sock.close()
-            raise
 
     def received(self, link: Link, seat: Seat, data: bytes) -> None:
         """Bytes for a terminal; those for a connection it has left behind go nowhere."""
@@ -569,37 +443,18 @@ def run_fleet(options: FleetOptions, progress: Callable[[Fleet], None] | None = 
     return uvloop.run(live())
 
 
-def _source_addresses(options: FleetOptions) -> list[str] | None:
-    """Loopback addresses to connect from, when one is not enough and the platform is there too."""
-    if options.terminals <= PER_ADDRESS_MAX:
-        return None
-    try:
-        target = ipaddress.ip_address(options.host)
-    except ValueError:
-        return None
-    if target.version != 4 or not target.is_loopback:
-        return None
-    return list(_loopback_addresses(math.ceil(options.terminals / PER_ADDRESS_MAX)))
-
-
-def _loopback_addresses(count: int) -> Iterator[str]:
-    first = int(ipaddress.ip_address("127.0.0.2"))
-    for number in range(count):
-        yield str(ipaddress.ip_address(first + number))
-
-
-def _raise_file_limit(terminals: int) -> None:
-    """Allow as many open files as there are terminals.
+def _raise_file_limit(connections: int) -> None:
+    """Allow as many open files as there are connections.
 
     Raises:
         FleetError: the hard limit is lower.
     """
-    needed = terminals + HALF_OPEN_MAX + SPARE_FILES
+    needed = connections + HALF_OPEN_MAX + SPARE_FILES
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != resource.RLIM_INFINITY and soft < needed:
-        if hard != resource.RLIM_INFINITY and hard < terminals + SPARE_FILES:
+        if hard != resource.RLIM_INFINITY and hard < connections + SPARE_FILES:
             raise FleetError(
-                f"{terminals} terminals need about {needed} open files, this machine allows {hard}; "
+                f"{connections} connections need about {needed} open files, this machine allows {hard}; "
                 "raise the limit (ulimit -Hn) or take fewer terminals"
             )
         allowed = needed if hard == resource.RLIM_INFINITY else min(needed, hard)

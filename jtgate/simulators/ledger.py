@@ -1,4 +1,4 @@
-"""What the platform has acknowledged, line by line, so that it can be held against the store."""
+"""What the platform has acknowledged and what terminals have executed, line by line, to be held against its store."""
 
 import json
 from collections.abc import Iterable
@@ -60,4 +60,41 @@ class Ledger:
     def close(self) -> None:
         """Flush and close."""
         self.flush()
+        self._file.close()
+
+
+class CommandsLedger:
+    """JSON lines of executed commands, one for each execution: a repeated command that is only answered again has none.
+
+    Each line is written at once, so that the file can be read while the run goes on.
+
+    Args:
+        path: file to write; an existing one is replaced.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._file: TextIO = path.open("w", encoding="ascii", buffering=1)
+        self.count = 0
+
+    def add(self, phone: str, msg_id: int, serial: int, body: bytes) -> None:
+        """Note that a command was executed.
+
+        Args:
+            phone: digits without leading zeros.
+            msg_id: 消息ID of the command.
+            serial: of the command, of its first part when it came in parts.
+            body: whole.
+        """
+        line = {
+            "phone": phone,
+            "msg_id": f"0x{msg_id:04x}",
+            "serial": serial,
+            "fingerprint": fingerprint(body),
+            "executed_at": timebase.iso_ms(timebase.now_ms()),
+        }
+        self._file.write(json.dumps(line) + "\n")
+        self.count += 1
+
+    def close(self) -> None:
+        """Close the file."""
         self._file.close()

@@ -15,7 +15,6 @@ from jtgate.codecs.errors import Truncated
 from jtgate.codecs.jt808 import (
     Authenticate,
     DriverIdentity,
-    MediaEvent,
     MediaUploadAnswer,
     Parameter,
     ParametersAnswer,
@@ -49,7 +48,6 @@ BATCH_ITEM_HEAD_BYTES = 2
 M = TypeVar("M", bound=Message)
 
 _GENERAL = struct.Struct(">HHB")  # 应答流水号, 应答ID, 结果: read for every frame sent
-_IMAGE, _JPEG, _TIMED, _CHANNEL = 0, 0, 1, 1
 
 
 def registration(identity: Identity) -> bytes:
@@ -118,22 +116,6 @@ def card_removed(edition: Edition, device_ms: int) -> bytes:
     return registry.encode_body(DriverIdentity(status=CARD_REMOVED, time=timebase.from_ms(device_ms)), edition)
 
 
-def picture_event(media_id: int) -> bytes:
-    """0x0800 多媒体事件信息上传."""
-    return MediaEvent(media_id=media_id, media_type=_IMAGE, media_format=_JPEG, event=_TIMED, channel=_CHANNEL).encode()
-
-
-def picture(media_id: int, base: bytes, data: bytes) -> bytes:
-    """0x0801 多媒体数据上传, since 2013.
-
-    Args:
-        media_id: 多媒体数据ID.
-        base: 位置基本信息, 28 bytes, ready packed.
-        data: the picture.
-    """
-    return picture_event(media_id) + base + data
-
-
 def location_answer(edition: Edition, serial: int, body: bytes) -> bytes:
     """0x0201 位置信息查询应答; in 2011 without the serial."""
     return body if edition is Edition.V2011 else serial.to_bytes(2) + body
@@ -185,18 +167,18 @@ def read_registered(body: bytes, edition: Edition) -> tuple[int, int, str]:
     Raises:
         ProtocolError: it is something else.
     """
-    message = _read(RegisterAnswer, body, edition)
+    message = read(RegisterAnswer, body, edition)
     return message.answer_serial, message.result, message.auth_code or ""
 
 
-def read_upload_answer(body: bytes, edition: Edition) -> tuple[int, tuple[int, ...]]:
-    """0x8800 多媒体数据上传应答: media id and the parts that are missing.
+def read_upload_answer(body: bytes, edition: Edition) -> tuple[int, tuple[int, ...], int | None]:
+    """0x8800 多媒体数据上传应答: media id, the parts that are missing, and the serial that only 2011 quotes.
 
     Raises:
         ProtocolError: it is something else.
     """
-    message = _read(MediaUploadAnswer, body, edition)
-    return message.media_id, message.part_numbers or ()
+    message = read(MediaUploadAnswer, body, edition)
+    return message.media_id, message.part_numbers or (), message.answer_serial
 
 
 def read_missing(body: bytes, edition: Edition) -> tuple[int, tuple[int, ...]]:
@@ -205,7 +187,7 @@ def read_missing(body: bytes, edition: Edition) -> tuple[int, tuple[int, ...]]:
     Raises:
         ProtocolError: it is something else.
     """
-    message = _read(PlatformPartsRequest, body, edition)
+    message = read(PlatformPartsRequest, body, edition)
     return message.first_serial, message.part_numbers
 
 
@@ -215,7 +197,7 @@ def read_parameter_ids(body: bytes, edition: Edition) -> tuple[int, ...]:
     Raises:
         ProtocolError: it is something else.
     """
-    return _read(QueryGivenParameters, body, edition).ids
+    return read(QueryGivenParameters, body, edition).ids
 
 
 def read_tracking(body: bytes, edition: Edition) -> tuple[int, int]:
@@ -224,7 +206,7 @@ def read_tracking(body: bytes, edition: Edition) -> tuple[int, int]:
     Raises:
         ProtocolError: it is something else.
     """
-    message = _read(TrackingControl, body, edition)
+    message = read(TrackingControl, body, edition)
     return message.interval_s, message.validity_s or 0
 
 
@@ -234,11 +216,16 @@ def read_parameters(body: bytes, edition: Edition) -> list[tuple[int, bytes]]:
     Raises:
         ProtocolError: it is something else.
     """
-    message = _read(SetParameters, body, edition)
+    message = read(SetParameters, body, edition)
     if message.trailing:
         raise Truncated("the last value is longer than the body", offset=len(body), raw=message.trailing)
     return [(parameter.id, parameter.raw) for parameter in message.parameters]
 
 
-def _read(cls: type[M], body: bytes, edition: Edition) -> M:
+def read(cls: type[M], body: bytes, edition: Edition) -> M:
+    """A body in the layout it has, whatever the edition of the terminal.
+
+    Raises:
+        ProtocolError: it is something else.
+    """
     return cls.decode(body, cls.layout_edition(body, edition))

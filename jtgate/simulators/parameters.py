@@ -34,18 +34,20 @@ class Parameters:
         retries: retransmissions.
     """
 
-    __slots__ = ("_plate", "_set", "answer_wait_s", "heartbeat_s", "interval_s", "retries", "tracking_s")
+    __slots__ = ("_plate", "_set", "_shipped", "answer_wait_s", "heartbeat_s", "interval_s", "retries", "tracking_s")
 
     def __init__(
         self, identity: Identity, *, interval_s: float, heartbeat_s: float, answer_wait_s: float, retries: int
     ) -> None:
         self._plate = identity.plate
-        self._set: dict[int, bytes] = {}
-        self.interval_s = interval_s
-        self.heartbeat_s = heartbeat_s
-        self.answer_wait_s = answer_wait_s
-        self.retries = retries
+        self._shipped = (interval_s, heartbeat_s, answer_wait_s, retries)
         self.tracking_s: float | None = None  # interval of a temporary tracking 临时位置跟踪
+        self.reset()
+
+    def reset(self) -> None:
+        """恢复出厂设置: what was set is forgotten."""
+        self._set: dict[int, bytes] = {}
+        self.interval_s, self.heartbeat_s, self.answer_wait_s, self.retries = self._shipped
 
     @property
     def report_s(self) -> float:

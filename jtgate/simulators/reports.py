@@ -24,6 +24,7 @@ STATUS_ACC = 1 << 0
 STATUS_POSITIONED = 1 << 1
 STATUS_OUT_OF_OPERATION = 1 << 4
 STATUS_FULL = 3 << 8
+STATUS_DOORS_LOCKED = 1 << 12
 STATUS_GPS = 1 << 18
 STATUS_BEIDOU = 1 << 19
 STATUS_MOVING = 1 << 22
@@ -47,6 +48,8 @@ def status_of(vehicle: Vehicle, edition: Edition) -> int:
         status |= STATUS_ACC
     if vehicle.activity is Activity.PARKED:
         status |= STATUS_OUT_OF_OPERATION
+    if vehicle.doors_locked:
+        status |= STATUS_DOORS_LOCKED
     if edition is not Edition.V2011:
         status |= STATUS_GPS | STATUS_BEIDOU
         if vehicle.loaded:

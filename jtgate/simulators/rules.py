@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from jtgate.simulators.command_faults import CommandFaultPlan
 from jtgate.simulators.faults import FaultPlan
 
 
@@ -17,7 +18,8 @@ class Rules:
         alarm_rate: chance of an alarm with each report.
         blind_rate: chance of losing the network with each report.
         media_rate: chance of a picture with each report.
-        faults: deliberate faults.
+        faults: deliberate faults in what is sent.
+        command_faults: deliberate faults in how commands are answered.
     """
 
     interval_s: float = 10.0
@@ -28,3 +30,4 @@ class Rules:
     blind_rate: float = 0.0
     media_rate: float = 0.0
     faults: FaultPlan = field(default_factory=lambda: FaultPlan({}))
+    command_faults: CommandFaultPlan = field(default_factory=CommandFaultPlan)

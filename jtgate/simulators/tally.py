@@ -30,7 +30,11 @@ class Tally:
     results: Counter[int] = field(default_factory=Counter)  # of 0x8001, 0 to 4
     refused: Counter[str] = field(default_factory=Counter)  # registration, authentication, commands we do not know
     replies: Counter[int] = field(default_factory=Counter)  # our answers to commands
-    commands: Counter[int] = field(default_factory=Counter)
+    replies_lost: int = 0  # late answers that were due after their link was gone
+    commands: Counter[int] = field(default_factory=Counter)  # without repetitions
+    commands_repeated: int = 0  # the same id, serial and body again: answered again, not executed again
+    commands_executed: int = 0
+    command_faults: Counter[str] = field(default_factory=Counter)
     disconnects: Counter[str] = field(default_factory=Counter)
     faults: Counter[str] = field(default_factory=Counter)
     positions_acknowledged: int = 0
@@ -45,6 +49,8 @@ class Tally:
     answers_to_damaged: int = 0  # to a frame whose only copies had a wrong check byte
     requests_unknown: int = 0  # for parts of a message that is not there any more
     frames_bad: int = 0  # from the platform
+    publishes_dropped: int = 0  # MQTT: more than a connection may have under way; the terminals send them again
+    messages_unheard: int = 0  # MQTT: for a terminal that had no link when they came
     bytes_out: int = 0
     bytes_in: int = 0
     alarms: Counter[str] = field(default_factory=Counter)
@@ -97,7 +103,11 @@ class Tally:
             "results": {str(result): self.results[result] for result in range(5)},
             "refused": dict(self.refused),
             "commands": {f"0x{msg_id:04x}": count for msg_id, count in sorted(self.commands.items())},
+            "commands_executed": self.commands_executed,
+            "commands_repeated": self.commands_repeated,
+            "command_faults": dict(self.command_faults),
             "replies": {f"0x{msg_id:04x}": count for msg_id, count in sorted(self.replies.items())},
+            "replies_lost": self.replies_lost,
             "disconnects": dict(self.disconnects),
             "faults": dict(self.faults),
             "alarms": dict(self.alarms),
@@ -117,6 +127,8 @@ class Tally:
             },
             "requests_unknown": self.requests_unknown,
             "frames_bad": self.frames_bad,
+            "publishes_dropped": self.publishes_dropped,
+            "messages_unheard": self.messages_unheard,
             "bytes_out": self.bytes_out,
             "bytes_in": self.bytes_in,
             "latency_ms": {"p50": p50, "p90": p90, "p99": p99, "max": longest},

@@ -25,8 +25,9 @@ from jtgate.simulators.commands import Commands
 from jtgate.simulators.delivery import HEARTBEAT, Delivery, LongMessage, Pending, Position
 from jtgate.simulators.dice import Dice, Purpose
 from jtgate.simulators.faults import Fault, garbage
+from jtgate.simulators.gallery import MEDIA, Gallery
 from jtgate.simulators.identity import Identity
-from jtgate.simulators.ledger import Ledger
+from jtgate.simulators.ledger import CommandsLedger, Ledger
 from jtgate.simulators.memory import LOCATION, Memory, Todo
 from jtgate.simulators.parameters import Parameters
 from jtgate.simulators.roads import RoadGraph
@@ -49,15 +50,12 @@ REFUSED_WAIT_S = 5.0
 REFUSED_MAX = 3
 #: After result 1 (failure) a position is kept back so long.
 FAILURE_WAIT_S = 3.0
-PICTURE_BYTES = (2_000, 6_000)
 #: A fresh connection begins with garbage so many times as often as any other frame does.
 GARBAGE_AT_START = 10
 
 REGISTER = 0x0100
 AUTHENTICATE = 0x0102
 DRIVER = 0x0702
-MEDIA_EVENT = 0x0800
-MEDIA = 0x0801
 
 RESULT_OK, RESULT_FAILURE, RESULT_ALARM = 0, 1, 4
 
@@ -79,6 +77,7 @@ class Terminal:
         graph: roads.
         first_connect_s: when it first connects, seconds of the run.
         ledger: where acknowledged frames are noted, if anywhere.
+        commands_ledger: where executed commands are noted, if anywhere.
     """
 
     __slots__ = (
@@ -88,7 +87,6 @@ class Terminal:
         "_clock",
         "_connect_at",
         "_connects",
-        "_dice",
         "_draining",
         "_ever_online",
         "_flush_at",
@@ -97,20 +95,22 @@ class Terminal:
         "_last_heartbeat_at",
         "_ledger",
         "_login_at",
-        "_media_id",
         "_offset_s",
         "_order",
         "_reader",
         "_refused",
-        "_rules",
         "_slot",
         "alarms",
         "commands",
+        "commands_ledger",
         "congested",
         "delivery",
+        "dice",
+        "gallery",
         "identity",
         "memory",
         "parameters",
+        "rules",
         "state",
         "tally",
         "vehicle",
@@ -127,8 +127,13 @@ class Terminal:
         *,
         first_connect_s: float = 0.0,
         ledger: Ledger | None = None,
+        commands_ledger: CommandsLedger | None = None,
     ) -> None:
         self.identity = identity
+        self.rules = rules
+        self.tally = tally
+        self.dice = dice
+        self.commands_ledger = commands_ledger
         self.state = State.OFFLINE
         self.vehicle = Vehicle(dice, graph)
         self.alarms = AlarmDesk(identity.edition, identity.terminal_id, dice)
@@ -141,12 +146,10 @@ class Terminal:
             answer_wait_s=rules.answer_wait_s,
             retries=rules.retries,
         )
+        self.gallery = Gallery(identity.edition, self, self.memory, tally, dice)
         self.commands = Commands(self)
         self.congested = False  # the shell cannot write as fast as we send
-        self._rules = rules
         self._clock = clock
-        self.tally = tally
-        self._dice = dice
         self._ledger = ledger
         self._reader = FrameReader()
         self._auth_code: str | None = None
@@ -165,7 +168,6 @@ class Terminal:
         self._draining = False
         self._held = False  # what is in memory and todo stays there
         self._card_no = 0  # driver reported last
-        self._media_id = 0
 
     # What the shell asks.
 
@@ -181,9 +183,8 @@ class Terminal:
     @property
     def deadline(self) -> float:
         """Monotonic time at which `tick` must be called at the latest."""
-        due = min(self.delivery.deadline, self.commands.deadline, self._login_at)
-        if self.state is State.OFFLINE:
-            due = min(due, self._connect_at)
+        due = min(self.delivery.deadline, self._login_at)
+        due = min(due, self._connect_at if self.state is State.OFFLINE else self.commands.deadline)
         if not self._draining:
             due = min(due, self._clock.now(self._next_report_s()))
         if self.state is State.ONLINE:
@@ -221,10 +222,10 @@ class Terminal:
         self._reader = FrameReader()
         self.commands.new_link()
         self._refused = 0
-        rate = self._rules.faults.rates.get(Fault.GARBAGE, 0.0) * GARBAGE_AT_START
-        if rate and self._dice.roll(Purpose.FAULT_DETAIL, -self._connects) < rate:
+        rate = self.rules.faults.rates.get(Fault.GARBAGE, 0.0) * GARBAGE_AT_START
+        if rate and self.dice.roll(Purpose.FAULT_DETAIL, -self._connects) < rate:
             self.tally.faults[Fault.GARBAGE] += 1
-            self.delivery.outbox.put(garbage(self._dice, -self._connects), now)
+            self.delivery.outbox.put(garbage(self.dice, -self._connects), now)
         self._log_in(now)
 
     def connect_failed(self, now: float) -> None:
@@ -325,7 +326,7 @@ class Terminal:
         slot = self._slot
         if simulated_s >= self._slot_s():
             self._slot += 1
-            if self._dice.roll(Purpose.ALARM, slot) < self._rules.alarm_rate:
+            if self.dice.roll(Purpose.ALARM, slot) < self.rules.alarm_rate:
                 begun = self.alarms.begin(slot, simulated_s, device_ms, self.vehicle)
                 if begun is not None:
                     self.tally.alarms[begun[0]] += 1
@@ -338,7 +339,7 @@ class Terminal:
             self.identity.edition,
             alarm_flags=flags,
             device_ms=device_ms,
-            dice=self._dice,
+            dice=self.dice,
             count=slot,
             items=items,
             video_lost=self.alarms.video_lost,
@@ -355,15 +356,15 @@ class Terminal:
         """What may go along with a report: the driver's card, a picture, the loss of the network."""
         if self.vehicle.driver_no != self._card_no:
             self._change_card(device_ms)
-        media_rate = self._rules.media_rate
+        media_rate = self.rules.media_rate
         pictures = self.identity.edition is not Edition.V2011  # 2011 packs parts inside the body instead
-        if pictures and media_rate and self._dice.roll(Purpose.MEDIA, slot) < media_rate:
-            self._take_picture(slot, device_ms)
+        if pictures and media_rate and self.dice.roll(Purpose.MEDIA, slot) < media_rate:
+            self.gallery.take_timed(device_ms)
         if self.state is not State.ONLINE:
             return
-        if self._dice.roll(Purpose.BLIND, slot) < self._rules.blind_rate:
-            slots = self._dice.between(Purpose.BLIND_LENGTH, slot, *BLIND_SLOTS)
-            half_open = self._dice.roll(Purpose.BLIND_KIND, slot) < HALF_OPEN_CHANCE
+        if self.dice.roll(Purpose.BLIND, slot) < self.rules.blind_rate:
+            slots = self.dice.between(Purpose.BLIND_LENGTH, slot, *BLIND_SLOTS)
+            half_open = self.dice.roll(Purpose.BLIND_KIND, slot) < HALF_OPEN_CHANCE
             order = LinkOrder.ABANDON if half_open else LinkOrder.ABORT
             self._drop(now, "network lost (simulated)", order, slots * self.parameters.report_s)
 
@@ -375,15 +376,6 @@ class Terminal:
         self._card_no = self.vehicle.driver_no
         if self._card_no:
             self.memory.add(Todo(DRIVER, messages.card_inserted(self.identity, self._card_no, device_ms)))
-
-    def _take_picture(self, slot: int, device_ms: int) -> None:
-        self._media_id += 1
-        base = reports.base_of(self.vehicle, self.identity.edition, alarm_flags=self.alarms.flags, device_ms=device_ms)
-        length = int(self._dice.between(Purpose.MEDIA_BYTES, slot, *PICTURE_BYTES))
-        data = b"\xff\xd8\xff\xe0" + self._dice.octets(Purpose.MEDIA_BYTES, slot, length) + b"\xff\xd9"
-        self.tally.uploads["begun"] += 1
-        self.memory.add(Todo(MEDIA_EVENT, messages.picture_event(self._media_id)))
-        self.memory.add(Todo(MEDIA, messages.picture(self._media_id, base, data), self._media_id))
 
     # Sending what has piled up.
 
@@ -466,7 +458,7 @@ class Terminal:
         """Seconds until the next connection: doubled with each failure, and never the same for all."""
         low, high = BACKOFF_S
         wait_s = min(high, low * 2.0 ** min(self._attempts, 8))
-        return wait_s * self._dice.between(Purpose.BACKOFF, self._connects, 0.5, 1.5)
+        return wait_s * self.dice.between(Purpose.BACKOFF, self._connects, 0.5, 1.5)
 
     def _go_offline(self, now: float, wait_s: float) -> None:
         self.state = State.OFFLINE
@@ -529,8 +521,10 @@ class Terminal:
             case 0x8100:
                 self._registered(body, now)
             case 0x8800:  # 多媒体数据上传应答
-                media_id, missing = messages.read_upload_answer(body, edition)
-                if missing:
+                media_id, missing, serial = messages.read_upload_answer(body, edition)
+                if edition is Edition.V2011 and serial is not None:  # it answers the last package
+                    self.delivery.settle(serial, MEDIA, now)
+                elif missing:
                     upload = self.delivery.upload
                     known = upload if upload is not None and upload.media_id == media_id else None
                     self.delivery.repeat_parts(known, missing, now)
@@ -575,16 +569,39 @@ class Terminal:
 
     def current_body(self) -> bytes:
         """A location body of the state of the last report."""
-        device_ms = self._clock.device_ms(self.vehicle.time_s)
         return reports.body_of(
             self.vehicle,
             self.identity.edition,
             alarm_flags=self.alarms.flags,
-            device_ms=device_ms,
-            dice=self._dice,
+            device_ms=self.device_ms(),
+            dice=self.dice,
             count=self._slot,
             video_lost=self.alarms.video_lost,
         )
+
+    def device_ms(self) -> int:
+        """Device time of the last report."""
+        return self._clock.device_ms(self.vehicle.time_s)
+
+    def media_base(self, device_ms: int) -> bytes:
+        """位置基本信息 for a medium: where the vehicle is, at a device time."""
+        flags = self.alarms.flags
+        return reports.base_of(self.vehicle, self.identity.edition, alarm_flags=flags, device_ms=device_ms)
+
+    def restart(self, now: float, off_s: float, *, erase: bool = False) -> None:
+        """Go off as after 终端复位 and come back.
+
+        Args:
+            now: monotonic seconds.
+            off_s: so long.
+            erase: forget registration and parameters.
+        """
+        if erase:
+            self._auth_code = None
+            self.parameters.reset()
+            self.follow_parameters(now)
+        if self.state is not State.OFFLINE:
+            self._drop(now, "restart (commanded)", LinkOrder.CLOSE, off_s)
 
     def follow_parameters(self, now: float) -> None:
         """Parameters have changed: new time-outs, and another grid of reports when the interval is another."""

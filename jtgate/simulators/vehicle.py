@@ -72,6 +72,7 @@ class Vehicle:
         "_until_s",
         "activity",
         "braking",
+        "doors_locked",
         "driver_no",
         "fuel_l",
         "hurry",
@@ -94,6 +95,7 @@ class Vehicle:
         self._style = self._draw(0.88, 1.04)  # share of the limit this driver likes
         self._home = self._choose(graph.places("yard"))
         self.loaded = False
+        self.doors_locked = False
         self.driver_no = 0  # 0: no card inserted
         self._along_m = 0.0
         self._leg_no = 0

@@ -45,15 +45,15 @@ def test_a_location_query_is_answered_with_the_present_state(edition: Edition) -
 
 
 def test_a_text_is_confirmed_and_an_unknown_command_is_not_supported() -> None:
-    """0x8300 result 0, 0x8A00 result 3, an answer to nothing is never sent."""
+    """0x8300 result 0, an id of nobody result 3, an answer to nothing is never sent."""
     bench = Bench()
     bench.run(5)
     first = bench.command(0x8300, b"\x08hello")
-    second = bench.command(0x8A00, bytes(132))
+    second = bench.command(0xF123, bytes(132))
 
     assert [seen.body for seen in bench.platform.of(0x0001)] == [
         first.to_bytes(2) + b"\x83\x00\0",
-        second.to_bytes(2) + b"\x8a\x00\3",
+        second.to_bytes(2) + b"\xf1\x23\3",
     ]
     assert bench.tally.refused["command"] == 1
 

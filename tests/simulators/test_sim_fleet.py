@@ -12,8 +12,7 @@ from tiny_platform import Seen, TinyPlatform, TinyServer
 
 from jtgate.codecs.edition import Edition
 from jtgate.codecs.fingerprint import fingerprint
-from jtgate.simulators import faults, terminal
-from jtgate.simulators import fleet as fleet_module
+from jtgate.simulators import faults, links, terminal
 from jtgate.simulators.faults import FaultPlan
 from jtgate.simulators.fleet import Fleet, FleetError, FleetOptions
 from jtgate.simulators.rules import Rules
@@ -202,7 +201,7 @@ def test_nobody_listens() -> None:
 
 def test_many_terminals_come_from_several_loopback_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
     """One address has too few ports; the next terminals take the next address."""
-    monkeypatch.setattr(fleet_module, "PER_ADDRESS_MAX", 10)
+    monkeypatch.setattr(links, "PER_ADDRESS_MAX", 10)
     fleet, platform = run(terminals=25, duration_s=1.0)
 
     assert not fleet.failed

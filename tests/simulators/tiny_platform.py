@@ -57,6 +57,8 @@ class TinyPlatform:
                 return [self.frame(header, 0x8100, header.serial.to_bytes(2) + b"\0" + CODE)]
             case 0x0001 | 0x0104 | 0x0201:
                 return []
+            case 0x0801 if header.packet_no is None:
+                return self.package_2011(seen)
             case 0x0801:
                 return [self.general(seen), *self.media_part(seen)]
             case _:
@@ -71,6 +73,13 @@ class TinyPlatform:
         if len(parts) == header.packet_total:
             return [self.frame(header, 0x8800, parts[1][:4])]
         return []
+
+    def package_2011(self, seen: Seen) -> list[bytes]:
+        """0x8001 to a package of a picture with counters of its own, 0x8800 to the last one."""
+        total, number = int.from_bytes(seen.body[8:12]), int.from_bytes(seen.body[12:16])
+        if number < total:
+            return [self.general(seen)]
+        return [self.frame(seen.header, 0x8800, seen.header.serial.to_bytes(2) + seen.body[:4])]
 
     def general(self, seen: Seen, result: int = 0, serial: int | None = None, msg_id: int | None = None) -> bytes:
         """0x8001 to a frame, or a wrong one."""

@@ -241,7 +241,7 @@ async def run(asked: argparse.Namespace) -> dict[str, Any]:
         await asyncio.sleep(TICK_S)
     cpu = time.process_time() - cpu
     deadline = time.perf_counter() + (0 if asked.ledger_only else asked.drain)
-    while asked.hear >= 0 and total.answered < total.acknowledged and time.perf_counter() < deadline:
+    while asked.hear >= 0 and total.answered < total.acknowledged and time.perf_counter() < deadline:  # noqa: ASYNC110
         await asyncio.sleep(0.02)
     for task in tasks:
         task.cancel()

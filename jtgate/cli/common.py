@@ -10,29 +10,30 @@ Exit codes, the same for every command:
 """
 
 import functools
+import importlib
 import json
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import IO, TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 import click
-from rich.cells import cell_len
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from jtgate import logs, runfiles, settings
 from jtgate.codecs.timebase import iso_ms, now_ms
 from jtgate.settings import Settings, SettingsError
-from jtgate.storage import open_directory, open_spool_reader, open_store
-from jtgate.storage.directory import Directory, DirectoryError
-from jtgate.storage.open import store_file
-from jtgate.storage.spool import SpoolError, SpoolReader
-from jtgate.storage.store import Store, StoreError, StoreTooNew, StoreUnavailable, StoreUrlError
+
+if TYPE_CHECKING:  # what most commands do without is loaded by those that need it: it takes long
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    from jtgate.storage.directory import Directory
+    from jtgate.storage.spool import SpoolReader
+    from jtgate.storage.store import Store
 
 EX_FAULTS: Final = 1
 EX_CONFIG: Final = settings.EX_CONFIG
@@ -82,11 +83,41 @@ class Failure(click.ClickException):
 
 
 class Group(click.Group):
-    """A group that lists its commands in the order in which one needs them, not by the alphabet."""
+    """A group that lists its commands in the order in which one needs them, and loads them when they are called."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._modules: dict[str, str] = {}
+
+    def add_later(self, name: str, summary: str, module: str = "") -> None:
+        """Add a command without loading it.
+
+        Args:
+            name: of the command, and of its function in the module.
+            summary: first sentence of its help text, for the list of commands.
+            module: in `jtgate.cli`; "" for the name.
+        """
+        self.commands[name] = click.Command(name, help=summary)
+        self._modules[name] = f"jtgate.cli.{module or name}"
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
         """Names in the order they were added."""
         return list(self.commands)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """A command, loaded."""
+        module = self._modules.pop(cmd_name, "")
+        if module:
+            self.commands[cmd_name] = getattr(importlib.import_module(module), cmd_name)
+        return super().get_command(ctx, cmd_name)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the list of commands without loading them."""
+        names = self.list_commands(ctx)
+        if names:
+            room = formatter.width - 6 - max(map(len, names))
+            with formatter.section("Commands"):
+                formatter.write_dl([(name, self.commands[name].get_short_help_str(room)) for name in names])
 
 
 def refuse_settings(error: SettingsError) -> Failure:
@@ -189,6 +220,10 @@ def need_folder(data: Path) -> None:
 @contextmanager
 def storage_errors(data: Path) -> Iterator[None]:
     """Errors of the storage as failures that say what to do."""
+    from jtgate.storage.directory import DirectoryError
+    from jtgate.storage.spool import SpoolError
+    from jtgate.storage.store import StoreError, StoreTooNew
+
     try:
         yield
     except StoreTooNew as error:
@@ -217,6 +252,8 @@ def store_name(url: str) -> str:
 @contextmanager
 def _server_errors(config: Settings) -> Iterator[None]:
     """Errors of a store on a server as failures that say what to do."""
+    from jtgate.storage.store import StoreError, StoreTooNew, StoreUnavailable, StoreUrlError
+
     name = store_name(config.store)
     try:
         yield
@@ -237,8 +274,10 @@ def _server_errors(config: Settings) -> Iterator[None]:
 
 
 @contextmanager
-def store_of(config: Settings) -> Iterator[Store]:
+def store_of(config: Settings) -> Iterator["Store"]:
     """The store of the data folder, or that on a server, which needs no folder."""
+    from jtgate.storage.open import open_store, store_file
+
     if not config.store:
         need_folder(config.data)
     is_file = store_file(config.store, config.data) is not None
@@ -251,8 +290,10 @@ def store_of(config: Settings) -> Iterator[Store]:
 
 
 @contextmanager
-def directory_of(config: Settings) -> Iterator[Directory]:
+def directory_of(config: Settings) -> Iterator["Directory"]:
     """The directory of the data folder."""
+    from jtgate.storage.open import open_directory
+
     need_folder(config.data)
     with storage_errors(config.data):
         directory = open_directory(config.data)
@@ -263,8 +304,10 @@ def directory_of(config: Settings) -> Iterator[Directory]:
 
 
 @contextmanager
-def spool_of(config: Settings) -> Iterator[SpoolReader]:
+def spool_of(config: Settings) -> Iterator["SpoolReader"]:
     """A reader of the spool of the data folder."""
+    from jtgate.storage.open import open_spool_reader
+
     need_folder(config.data)
     with storage_errors(config.data):
         reader = open_spool_reader(config.data)
@@ -277,8 +320,10 @@ def spool_of(config: Settings) -> Iterator[SpoolReader]:
 # -------------------------------------------------------------------------------------------------- output
 
 
-def console() -> Console:
+def console() -> "Console":
     """Where tables go: as wide as the terminal, or wide enough for everything when piped."""
+    from rich.console import Console
+
     plain = Console(highlight=False, markup=False, emoji=False)
     return (
         plain
@@ -298,6 +343,9 @@ def print_table(
         right: headings whose cells stand on the right.
         cut: headings whose cells may be cut on a narrow terminal.
     """
+    from rich.cells import cell_len
+    from rich.table import Table
+
     cells = [[_cell(value) for value in row] for row in rows]
     flexible = [name in cut or name.endswith("…") for name in columns]
     titles = [name.rstrip("…") for name in columns]
@@ -319,7 +367,9 @@ def print_table(
     _print_trimmed(table, target)
 
 
-def _cell(value: object) -> Text:
+def _cell(value: object) -> "Text":
+    from rich.text import Text
+
     return value if isinstance(value, Text) else Text("-" if value is None else str(value))
 
 
@@ -339,6 +389,8 @@ def _fit(natural: Sequence[int], flexible: Sequence[bool], room: int) -> list[in
 
 def print_facts(facts: Iterable[tuple[str, object]]) -> None:
     """Print names and values, one pair a line; long values are wrapped under themselves."""
+    from rich.table import Table
+
     table = Table(box=None, pad_edge=False, show_header=False, padding=(0, 2, 0, 0))
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
@@ -347,7 +399,7 @@ def print_facts(facts: Iterable[tuple[str, object]]) -> None:
     _print_trimmed(table, console())
 
 
-def _print_trimmed(table: Table, target: Console) -> None:
+def _print_trimmed(table: "Table", target: "Console") -> None:
     """Print without the blanks that pad the last column: they are noise in pipes and break diffs."""
     with target.capture() as captured:
         target.print(table)

@@ -164,3 +164,6 @@ def need_gateway(config: Settings) -> None:
             f"start one: jtgate serve --data {config.data}, or name the right folder with --data DIR",
             EX_UNAVAILABLE,
         )
+
+
+sessions.add_later("watch", "Watch sessions, rates and alarms as they change; Ctrl-C ends it.")

@@ -12,8 +12,6 @@ when a terminal goes, so only time-outs end a session.
 from __future__ import annotations
 
 import asyncio
-import json
-import secrets
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -22,6 +20,7 @@ import structlog
 from jtgate.codecs.errors import HeaderError
 from jtgate.codecs.header import parse_header
 from jtgate.gateway import metrics
+from jtgate.gateway.mqtt_sessions import SessionBook
 from jtgate.gateway.packet_link import PacketLink
 from jtgate.mqtt.address import parse_address
 from jtgate.mqtt.client import Backoff, MqttConnection, MqttError, MqttMessage, keep_connected
@@ -29,7 +28,7 @@ from jtgate.settings import PHONE
 from jtgate.storage.records import Transport
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Awaitable, Callable
 
     from jtgate.gateway.hub import Hub
     from jtgate.gateway.link import Member
@@ -43,14 +42,16 @@ PAYLOAD_BYTES_MAX: Final = 64 * 1024
 PHONE_DIGITS_MAX: Final = 20
 #: Messages the broker may have under way to one connection; with MQTT 3.1.1 it decides (docs/mqtt.md).
 RECEIVE_MAXIMUM: Final = 2000
+#: Answers and commands that may wait on one connection while the broker is slow: some 3 MB; the rest is counted.
+WAITING_MAX: Final = 20_000
 #: Longest pause before connecting again: the spool or the broker may be back any moment.
 RECONNECT_MAX_S: Final = 5.0
 #: For the goodbye to the broker.
 STOP_S: Final = 5.0
 #: One of so many connections may be a topic: a broker may let anybody publish.
 TOPICS_PART: Final = 2
-#: Name of this installation towards brokers, in the data folder.
-IDENTITY_FILE: Final = "mqtt.json"
+#: A session that is no longer wanted is ended when nothing has come for so long after it was unsubscribed.
+RETIRE_QUIET_S: Final = 2.0
 
 
 class MqttLink(PacketLink):
@@ -103,7 +104,7 @@ class MqttDoor:
         self._filter = f"$share/{settings.mqtt_group}/{wanted}" if settings.mqtt_group else wanted
         # Without a group every connection would get every message.
         self.subscribers = settings.mqtt_subscribers if settings.mqtt_group else 1
-        self._identity = installation_id(settings.data)
+        self._book = SessionBook(settings.data, self._address.shown)
         self._links: dict[str, MqttLink] = {}
         self._links_max = settings.connections_max // TOPICS_PART
         self._open: list[MqttConnection] = []  # connected and subscribed
@@ -115,13 +116,10 @@ class MqttDoor:
     def start(self) -> None:
         """Connect, and connect again for ever; a broker that is away holds up nobody."""
         for number in range(self.subscribers):
-            work = keep_connected(
-                partial(self._connection, f"jtgate-{self._identity}-{number}"),
-                self._subscribe,
-                on_lost=self._on_lost,
-                backoff=Backoff(max_s=RECONNECT_MAX_S),
-            )
+            work = self._keep(self._book.client_id(number), self._subscribe)
             self._tasks.append(asyncio.create_task(work, name=f"gateway-mqtt-{number}"))
+        for client_id in self._book.beyond(self.subscribers):
+            self._tasks.append(asyncio.create_task(self._retire(client_id), name="gateway-mqtt-retire"))
 
     async def stop(self) -> None:
         """Say goodbye to the broker; it keeps what was not acknowledged for the next start."""
@@ -145,6 +143,10 @@ class MqttDoor:
 
     # Connections.
 
+    async def _keep(self, client_id: str, work: Callable[[MqttConnection], Awaitable[None]]) -> None:
+        backoff = Backoff(max_s=RECONNECT_MAX_S)
+        await keep_connected(partial(self._connection, client_id), work, on_lost=self._on_lost, backoff=backoff)
+
     def _connection(self, client_id: str) -> MqttConnection:
         connection = MqttConnection(
             self._address,
@@ -153,12 +155,17 @@ class MqttDoor:
             is_persistent=True,
             on_message=lambda message: self.receive(connection, message),
             receive_maximum=RECEIVE_MAXIMUM,
+            waiting_max=WAITING_MAX,
         )
         return connection
 
     async def _subscribe(self, connection: MqttConnection) -> None:
         """Hold one connection until it ends or we leave."""
+        before = self._book.filter_of(connection.client_id)
+        if before not in {"", self._filter}:
+            await connection.unsubscribe(before)
         await connection.subscribe(self._filter, 1)
+        self._book.note(connection.client_id, self._filter)
         self._open.append(connection)
         self._holding.add(asyncio.current_task())
         leaving = asyncio.ensure_future(self._leaving.wait())
@@ -171,6 +178,28 @@ class MqttDoor:
             self._open.remove(connection)
             if not self._leaving.is_set():
                 self._holding.discard(asyncio.current_task())
+
+    async def _retire(self, client_id: str) -> None:
+        """Take what is left in a session of earlier settings, then end it."""
+
+        async def empty(connection: MqttConnection) -> None:
+            await connection.unsubscribe(self._book.filter_of(client_id))
+            before = -1
+            while before != connection.received:
+                before = connection.received
+                await asyncio.sleep(RETIRE_QUIET_S)
+                if not connection.is_open:
+                    connection.closed().result()
+
+        await self._keep(client_id, empty)
+        try:
+            async with MqttConnection(self._address, client_id, version=self._version, is_persistent=False):
+                pass
+        except MqttError as error:  # the next start tries again
+            log.warning("mqtt.session_not_ended", client_id=client_id, code=error.code, error=str(error))
+        else:
+            self._book.forget(client_id)
+            log.info("mqtt.session_ended", client_id=client_id)
 
     def _on_lost(self, _error: MqttError) -> None:
         self._hub.counters.mqtt_reconnects += 1
@@ -264,16 +293,3 @@ class MqttDoor:
         """A link is over."""
         if self._links.get(link.address) is link:
             del self._links[link.address]
-
-
-def installation_id(data: Path) -> str:
-    """The name of this installation towards brokers: made once, so that a session is found again after a restart."""
-    path = data / IDENTITY_FILE
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))["installation"]
-    except (OSError, ValueError, KeyError, TypeError):
-        found = secrets.token_hex(6)
-        beside = path.with_suffix(".tmp")
-        beside.write_text(json.dumps({"installation": found}) + "\n", encoding="utf-8")
-        beside.replace(path)
-    return str(found)

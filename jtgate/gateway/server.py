@@ -271,8 +271,6 @@ class Gateway:
         self.hub.tick()
         if self._mqtt is not None:
             self._mqtt.tick()
-            if self._mqtt.state() != self._mqtt_told:
-                await self._on_thread(self._write_status)
 
     async def _retain(self) -> None:
         """Let go of what is stored and old; commits go on meanwhile."""
@@ -288,7 +286,9 @@ class Gateway:
         self._damaged_told = self._spool.damaged_count
 
     async def _exchange(self) -> None:
-        """Carry sessions to the directory and requests from it."""
+        """Carry sessions to the directory and requests from it, and tell whether the broker is there."""
+        if self._mqtt is not None and self._mqtt.state() != self._mqtt_told:
+            await self._on_thread(self._write_status)
         self._round += 1
         changed, gone = await self.hub.changes(self._round % PUBLISH_PARTS, PUBLISH_PARTS)
         notes = self.hub.readings.take_notes()

@@ -49,7 +49,7 @@ log = structlog.get_logger("mqtt")
 
 #: Unacknowledged messages the broker may send us (MQTT 5; with 3.1.1 the broker's own limit holds).
 RECEIVE_MAXIMUM: Final = 1000
-#: Messages of ours the broker may not have acknowledged yet; the same number again may wait for their turn.
+#: Messages of ours the broker may not have acknowledged yet; usually as many may wait for their turn.
 WINDOW: Final = 1000
 #: Bytes of ours that the network has not taken; above it nothing more is sent.
 BACKLOG_BYTES_MAX: Final = 16 << 20
@@ -128,7 +128,8 @@ class MqttConnection:
         is_persistent: the broker keeps subscriptions and messages while we are away.
         on_message: gets every message, on the event loop; it must not block. None lets none come.
         receive_maximum: unacknowledged messages the broker may send us (MQTT 5), 1..65535.
-        window: messages of ours that may be under way, 1..30000, less if the broker says so; as many may wait.
+        window: messages of ours that may be under way, 1..30000, less if the broker says so.
+        waiting_max: messages of ours that may wait for room in the window.
         tls: for mqtts; None trusts what the system trusts (or SSL_CERT_FILE).
     """
 
@@ -142,16 +143,18 @@ class MqttConnection:
         on_message: Callable[[MqttMessage], None] | None = None,
         receive_maximum: int = RECEIVE_MAXIMUM,
         window: int = WINDOW,
+        waiting_max: int = WINDOW,
         tls: ssl.SSLContext | None = None,
     ) -> None:
         self.address = address
         self.client_id = client_id
         self.is_session_present = False  # the broker knew us
+        self.received = 0  # messages so far
         self._is_v5 = version == "5"
         self._is_persistent = is_persistent
         self._on_message = on_message
         self._receive_maximum = receive_maximum
-        self._queue_max = 2 * window
+        self._waiting_max = waiting_max
         self._window = window
         self._packet_bytes_max = 0
         self._tls = tls
@@ -341,7 +344,7 @@ class MqttConnection:
             wire.write(publish_packet(name, payload, qos=0, retain=retain, mid=0, is_v5=self._is_v5))
         elif len(self._under_way) < self._window:
             self._go(wire, _Waiting(name, payload, retain, done))
-        elif self.unacknowledged < self._queue_max:
+        elif len(self._waiting) < self._waiting_max:
             self._waiting.append(_Waiting(name, payload, retain, done))
         else:
             raise MqttBusy(f"{self.address.shown} has {self.unacknowledged} messages of ours to acknowledge")
@@ -371,6 +374,7 @@ class MqttConnection:
 
     def wire_message(self, message: MqttMessage) -> None:
         """A message came."""
+        self.received += 1
         if self._on_message is None:
             return
         try:

@@ -12,6 +12,7 @@ tests/gateway/test_mqtt_client.py holds every path against a real broker.
 
 import asyncio
 import ssl
+from collections.abc import Callable
 from typing import Any, Final, Protocol
 
 import aiomqtt
@@ -140,10 +141,11 @@ class Wire(aiomqtt.Client):
 
     def _read_ready(self, sock: Any) -> None:
         """There is something to read."""
+        receive: Callable[[int], bytes] = sock.recv
         more = True  # what TLS has decrypted already, no selector tells
-        while more and sock is not None and self._paho._sock is sock:
+        while more and self._paho._sock is sock:
             try:
-                data = sock.recv(READ_BYTES)
+                data = receive(READ_BYTES)
                 packets = self._reader.feed(data) if data else []
             except (BlockingIOError, ssl.SSLWantReadError):
                 return

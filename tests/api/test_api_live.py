@@ -1,21 +1,29 @@
 """GET /v1/live: what is stored comes as server-sent events, to whom it may, without gaps."""
 
+import contextlib
 import json
-import threading
+import socket
+import statistics
+import subprocess
+import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
-from api_world import OURS, THEIRS, ApiWorld, problem
+from api_world import OURS, THEIRS, ApiWorld, fill, problem
 
-from jtgate.api import live
+from jtgate import runfiles
+from jtgate.api import live, newsroom
 from jtgate.codecs.edition import Edition
 from jtgate.codecs.header import build_header
 from jtgate.codecs.timebase import now_us
 from jtgate.pipeline.worker import Worker
+from jtgate.settings import Settings
 from jtgate.storage import open_spool_progress, open_spool_reader, open_spool_writer, open_store
 from jtgate.storage.records import Transport, pack_frames
 
@@ -23,10 +31,13 @@ Event = dict[str, Any]
 
 
 class Intake:
-    """Spool and pipeline of the data folder of a world."""
+    """Spool and pipeline of a data folder.
 
-    def __init__(self, world: ApiWorld) -> None:
-        data = world.settings.data
+    Args:
+        data: the folder.
+    """
+
+    def __init__(self, data: Path) -> None:
         self._writer = open_spool_writer(data, bytes_max=1 << 30, keep_us=3_600_000_000)
         self._store = open_store("", data)
         self._reader = open_spool_reader(data)
@@ -58,7 +69,7 @@ class Intake:
 @pytest.fixture
 def intake(world: ApiWorld) -> Iterator[Intake]:
     """Reports that come in."""
-    made = Intake(world)
+    made = Intake(world.settings.data)
     yield made
     made.close()
 
@@ -89,6 +100,14 @@ def listening(world: ApiWorld, token: str = "read", *, last_id: str = "", **para
         found = events(response)
         assert next(found)["event"] == "hello"
         yield found
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    """Until it holds."""
+    deadline = time.monotonic() + 15
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
 
 
 def take(found: Iterator[Event], count: int) -> list[Event]:
@@ -168,7 +187,7 @@ def test_a_slow_listener_is_sent_away_with_a_reason(
     world: ApiWorld, intake: Intake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Rather than being held in memory."""
-    monkeypatch.setattr(live, "EVENTS_MAX", 10)
+    monkeypatch.setattr(newsroom, "EVENTS_MAX", 10)
     monkeypatch.setattr(live, "HEARTBEAT_S", 0.1)
     with listening(world) as found:
         intake.store(OURS[0], 500)
@@ -179,7 +198,6 @@ def test_a_slow_listener_is_sent_away_with_a_reason(
 def test_a_revoked_token_hears_no_more(world: ApiWorld, monkeypatch: pytest.MonkeyPatch) -> None:
     """Within seconds."""
     monkeypatch.setattr(live, "HEARTBEAT_S", 0.05)
-    monkeypatch.setattr(live, "RECHECK_S", 0.05)
     with listening(world) as found:
         (token,) = [one for one in world.get("/v1/tokens").json()["items"] if one["name"] == "read"]
         assert world.ask("DELETE", f"/v1/tokens/{token['id']}").is_success
@@ -187,24 +205,63 @@ def test_a_revoked_token_hears_no_more(world: ApiWorld, monkeypatch: pytest.Monk
     assert (last["event"], last["reason"]) == ("end", "token")
 
 
-def test_listeners_end_when_the_process_does(world: ApiWorld) -> None:
-    """At once, with a word."""
-    with listening(world) as found:
-        threading.Timer(0.1, lambda: world.api.stopping._loop.call_soon_threadsafe(world.api.stop)).start()  # type: ignore[attr-defined]
-        *_, last = found
+def test_a_process_tells_quickly_and_ends_at_once(tmp_path: Path) -> None:
+    """From stored to told takes a fraction of a second; SIGTERM ends streams with a word, and the process with them."""
+    text = fill(tmp_path)["read"]
+    with contextlib.closing(Intake(tmp_path)) as intake:
+        command = [sys.executable, "-m", "jtgate.api", "--settings"]
+        command.append(Settings(data=tmp_path, http="127.0.0.1:0", log_format="json").to_json())
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+            try:
+                while (facts := runfiles.running(tmp_path, runfiles.API)) is None:
+                    assert process.poll() is None
+                    time.sleep(0.02)
+                url, headers = f"http://{facts['http']}/v1/live?kinds=position", {"Authorization": f"Bearer {text}"}
+                with httpx.stream("GET", url, headers=headers, timeout=20) as response:
+                    found = events(response)
+                    assert next(found)["event"] == "hello"
+                    took_s = []
+                    for serial in range(10):
+                        intake.store(OURS[0])
+                        stored = time.monotonic()
+                        assert take(found, 1)[0]["serial"] == serial
+                        took_s.append(time.monotonic() - stored)
+                    process.terminate()
+                    *_, last = found
+                    assert process.wait(5) == 0
+            finally:
+                process.kill()
+    assert statistics.median(took_s) < 0.5
     assert (last["event"], last["reason"]) == ("end", "stopping")
+
+
+def test_who_reads_nothing_is_cut_off(world: ApiWorld, intake: Intake, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A listener that does not even read that it is sent away loses its connection, and its place is free."""
+    monkeypatch.setattr(live, "STUCK_S", 0.2)
+    stuck = newsroom.SENT_AWAY.labels("stuck")._value.get  # type: ignore[attr-defined]
+    before = stuck()
+    parts = urlsplit(str(world.client.base_url))
+    with socket.socket() as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.connect((parts.hostname, parts.port))
+        client.sendall(
+            f"GET /v1/live HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {world.texts['read']}\r\n\r\n".encode()
+        )
+        while b"hello" not in client.recv(4096):
+            pass
+        for _ in range(5):
+            intake.store(OURS[0], 5000)
+        wait_for(lambda: not live.room_of(world.api).places)
+    assert stuck() == before + 1
 
 
 def test_there_are_so_many_listeners_and_no_more(world: ApiWorld, monkeypatch: pytest.MonkeyPatch) -> None:
     """One too many is told to try again; a place is free as soon as somebody leaves."""
-    monkeypatch.setattr(live, "LISTENERS_MAX", 1)
+    monkeypatch.setattr(newsroom, "LISTENERS_MAX", 1)
     monkeypatch.setattr(live, "HEARTBEAT_S", 0.05)
     with listening(world):
         problem(world.get("/v1/live", "read"), 503)
-    deadline = time.monotonic() + 10
-    while live.room_of(world.api).listeners:
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    wait_for(lambda: not live.room_of(world.api).places)
     with listening(world):
         pass
 

@@ -108,7 +108,7 @@ def session() -> Iterator[requests.Session]:
 
 @pytest.mark.parametrize("turns", [TURNS], ids=["in turn"])  # without it all these tests have one name
 @SCHEMA.parametrize()
-@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=EXAMPLES, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck))
 def test_the_document_is_true(
     case: Case, turns: tuple[str, ...], running: tuple[str, dict[str, str]], session: requests.Session
 ) -> None:
@@ -134,10 +134,13 @@ def test_the_document_is_true_for_long(
 def look(case: Case, token: str, running: tuple[str, dict[str, str]], session: requests.Session) -> None:
     """Send a request that was made up and look at the answer."""
     address, texts = running
+    wanted = set(LOOKED_AT)
+    if any(value is None or value in ([], {}) for value in (case.query or {}).values()):
+        wanted.discard("negative_data_rejection")  # what makes it wrong is not sent
     case.call_and_validate(
         base_url=address,
         session=session,
         headers={"Authorization": f"Bearer {texts[token]}"},
-        checks=[one for one in CHECKS.get_all() if one.__name__ in LOOKED_AT],
+        checks=[one for one in CHECKS.get_all() if one.__name__ in wanted],
         timeout=20,
     )

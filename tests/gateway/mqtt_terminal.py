@@ -59,7 +59,7 @@ class MqttTerminal:
         self._client.on_disconnect = lambda *_: self._ready.clear()
         self._client.on_subscribe = lambda *_: self._ready.set()
         self._client.on_message = self._on_message
-        self._client.on_socket_open = lambda _client, _data, opened: opened.setsockopt(
+        self._client.on_socket_open = lambda _client, _data, opened: opened.setsockopt(  # type: ignore[attr-defined]
             socket.IPPROTO_TCP, socket.TCP_NODELAY, 1
         )
         self._client.connect(address.host, address.port)

@@ -14,6 +14,7 @@ import pytest
 from conftest import Running, Terminal, running, wait_until
 from mosquitto_server import MosquittoServer
 from mqtt_terminal import MqttTerminal
+from office import Office
 from prometheus_client import REGISTRY
 from test_gateway import LOCATION, REGISTER, serials
 
@@ -22,6 +23,7 @@ from jtgate.codecs.edition import Edition
 from jtgate.codecs.header import parse_header
 from jtgate.gateway.server import Gateway
 from jtgate.settings import Settings
+from jtgate.storage.commands import CommandState
 from jtgate.storage.open import open_spool_reader
 from jtgate.storage.records import FramesRecord, unpack
 from jtgate.storage.spool import SpoolFull, SpoolWriter
@@ -83,6 +85,27 @@ def test_register_authenticate_report(
             ("authenticated", "mqtt", terminal.up)
         ]
         assert gateway.stop() == 0
+
+
+@pytest.mark.parametrize("version", ["5", "3.1.1"])
+def test_a_command_and_its_answer(mosquitto_url: str, topics: Topics, tmp_path: Path, version: str) -> None:
+    """A command goes out on the down topic, and what the terminal answers on the other ends it."""
+    with (
+        behind(mosquitto_url, topics, tmp_path, mqtt_version=version),
+        MqttTerminal(mosquitto_url, topics, version=version) as terminal,
+    ):
+        office = Office(tmp_path)
+        waiting = office.text(terminal.phone, "before it came")
+        terminal.send(0x0200, LOCATION, 1)
+        heard = dict(terminal.answer() for _ in range(2))
+        assert {header.msg_id for header in heard} == {0x8001, 0x8300}
+        (command,) = (header for header in heard if header.msg_id == 0x8300)
+        terminal.send(0x0001, command.serial.to_bytes(2) + bytes.fromhex("830000"), 2)
+        assert office.until(waiting).state is CommandState.ANSWERED
+        direct = office.text(terminal.phone, "while it is there")
+        header, _ = terminal.answer()
+        terminal.send(0x0001, header.serial.to_bytes(2) + bytes.fromhex("830000"), 3)
+        assert office.until(direct).state is CommandState.ANSWERED
 
 
 def test_a_message_may_hold_several_frames_and_garbage(mosquitto_url: str, topics: Topics, tmp_path: Path) -> None:
@@ -181,6 +204,21 @@ def test_the_broker_is_restarted(
         wait_until(lambda: serials(gateway) == [1, 2], 10)
         wait_until(lambda: connected(tmp_path) == 2, 10)
         assert [event for event, _ in gateway.events()] == ["gateway_started", "online"]
+
+
+def test_sessions_of_earlier_settings_are_emptied_and_ended(mosquitto_url: str, topics: Topics, tmp_path: Path) -> None:
+    """Fewer connections, or another group: what is left in the old sessions is taken, and they get no more."""
+    with MqttTerminal(mosquitto_url, topics) as terminal:
+        with behind(mosquitto_url, topics, tmp_path, mqtt_subscribers=3) as gateway:
+            assert gateway.stop() == 0
+        for serial in range(1, 31):
+            terminal.send(0x0200, LOCATION, serial)
+        with behind(mosquitto_url, topics, tmp_path, mqtt_subscribers=1, mqtt_group=f"{topics[0][:8]}-x") as gateway:
+            wait_until(lambda: sorted(set(serials(gateway))) == list(range(1, 31)), 10)
+            wait_until(lambda: len(json.loads((tmp_path / "mqtt.json").read_text())["sessions"]) == 1, 15)
+            for serial in range(31, 51):
+                terminal.send(0x0200, LOCATION, serial)
+            wait_until(lambda: sorted(serials(gateway)) == list(range(1, 51)))
 
 
 def test_a_broker_that_is_away_holds_up_nobody(topics: Topics, tmp_path: Path) -> None:

@@ -106,6 +106,14 @@ def test_alarm_events_are_told_once_each(line: Line) -> None:
     assert feed.read(page.cursor).told == []
 
 
+def parts_of_a_batch(count: int) -> list[bytes]:
+    """Sub-packages of a 0x0704 with so many reports."""
+    bodies = [location(f"2511232014{number:02d}", status=3 + (number << 8)) for number in range(count)]
+    batch = count.to_bytes(2) + b"\x01" + b"".join(len(body).to_bytes(2) + body for body in bodies)
+    wire = b"".join(encode_frames(0x0704, batch, phone=PHONE, serial=5, edition=Edition.V2013, part_bytes=400))
+    return [frame.payload for frame in FrameReader().feed(wire) if isinstance(frame, Frame)]
+
+
 @pytest.mark.parametrize("page_groups", [1, 3, 256])
 def test_pages_join_without_a_seam(line: Line, monkeypatch: pytest.MonkeyPatch, page_groups: int) -> None:
     """However long pages are, and whoever reads on, nothing is left out and nothing is told twice."""
@@ -124,10 +132,7 @@ def test_pages_join_without_a_seam(line: Line, monkeypatch: pytest.MonkeyPatch, 
 
 def test_a_batch_in_parts_is_not_lost_when_another_reader_goes_on(line: Line) -> None:
     """`resume` lies before the first part of a message that is not whole: who begins there misses nothing."""
-    bodies = [location(f"2511232014{number:02d}", status=3 + (number << 8)) for number in range(30)]
-    batch = (30).to_bytes(2) + b"\x01" + b"".join(len(body).to_bytes(2) + body for body in bodies)
-    wire = b"".join(encode_frames(0x0704, batch, phone=PHONE, serial=5, edition=Edition.V2013, part_bytes=400))
-    parts = [frame.payload for frame in FrameReader().feed(wire) if isinstance(frame, Frame)]
+    parts = parts_of_a_batch(30)
     line.append(reports(1))
     line.append(parts[:1])
     line.append(reports(1, 1))
@@ -143,6 +148,35 @@ def test_a_batch_in_parts_is_not_lost_when_another_reader_goes_on(line: Line) ->
     assert len([shape for shape in after if shape["backfill"]]) == 30
     assert not [shape for shape in missed if shape["backfill"]], "that is what resume is for"
     assert end.resume.spool_seq == end.cursor.spool_seq
+
+
+def test_who_begins_at_the_present_gets_a_message_whose_first_part_came_before(line: Line) -> None:
+    """The parts that the store holds are known to a new listener; of before it hears nothing."""
+    first, *others = parts_of_a_batch(20)
+    line.append([*reports(3), first])
+    line.run()
+    feed = feed_of(line)
+    present = feed.present()
+    line.append(others)
+    line.run()
+    shapes, _ = read_all(feed, present)
+
+    assert present.spool_seq == 1
+    assert [shape["backfill"] for shape in shapes] == [True] * 20
+    assert {shape["terminal"] for shape in shapes} == {PHONE.lstrip("0")}
+
+
+def test_how_far_one_is_behind(line: Line) -> None:
+    """In groups that are stored, and the age of the first of them."""
+    feed = feed_of(line)
+    for number in range(3):
+        line.append(reports(1, number))
+    assert feed.lag(START) == (0, 0.0)
+    line.run()
+    groups, seconds = feed.lag(Cursor(1, 0))
+    assert groups == 2
+    assert 50 < seconds < 120, "the second group came a minute ago"
+    assert feed.lag(Cursor(3, 0)) == (0, 0.0)
 
 
 def test_what_retention_has_deleted_is_told_as_a_gap(line: Line) -> None:

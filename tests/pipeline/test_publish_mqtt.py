@@ -17,7 +17,9 @@ import msgpack
 import paho.mqtt.client as paho
 import pytest
 from mosquitto_server import MosquittoServer
-from pipeline_line import PHONE, Line, location, payload
+from pipeline_line import PHONE, Line, location, payload, tlv
+from prometheus_client import CollectorRegistry
+from prometheus_client.multiprocess import MultiProcessCollector
 
 from jtgate.codecs.timebase import now_us
 from jtgate.settings import Settings
@@ -69,12 +71,13 @@ class Subscriber:
 
 
 @contextmanager
-def publishing(line: Line, *urls: str) -> Iterator[subprocess.Popen[bytes]]:
+def publishing(line: Line, *urls: str, **environment: str) -> Iterator[subprocess.Popen[bytes]]:
     """A publisher process that has begun; killed at the end if it still runs."""
     settings = Settings(data=line.data, mqtt_out=urls, log_format="json")
     command = [sys.executable, "-m", "jtgate.pipeline.publish", "--settings", settings.to_json()]
     begun = time.monotonic()
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.DEVNULL, env=os.environ) as process:
+    env = os.environ | environment
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.DEVNULL, env=env) as process:
         try:
             while not all(line.store.cursor(f"publish:{name_of(url)}:begun") for url in urls):
                 assert process.poll() is None
@@ -184,6 +187,52 @@ def test_two_formats_a_retained_position_and_a_new_outlet_that_begins_at_the_pre
         later.close()
         ((_, shape, is_retained),) = later.messages
         assert (shape["serial"], shape["time"], is_retained) == (10, "2025-11-23T20:15:01+08:00", True)
+
+
+def test_a_message_that_is_too_long_for_the_broker_holds_up_nothing(
+    line: Line, mosquitto: Callable[..., MosquittoServer]
+) -> None:
+    """It is left out and counted; those behind it arrive."""
+    broker = mosquitto(settings={"max_packet_size": "600"})
+    long = location(items="".join(tlv(0xE1 + number, bytes(30)) for number in range(8)))
+    with publishing(line, f"{broker.url}/city?name=city") as process:
+        subscriber = Subscriber(broker.url, "city/v1/#")
+        line.append([*reports(0, 1), payload(0x0200, long, serial=1), *reports(2, 1)])
+        line.run()
+        wait_for(lambda: subscriber.serials() == {0, 2})
+        wait_for(lambda: line.store.cursor("publish:city:spool") == line.reader.last_seq())
+        subscriber.close()
+        process.terminate()
+        assert process.wait(10) == 0
+
+
+def test_who_asks_sees_how_far_an_outlet_is_behind(
+    line: Line, mosquitto: Callable[..., MosquittoServer], tmp_path: Path
+) -> None:
+    """Also, and above all, while its broker is away."""
+    broker = mosquitto()
+    folder = tmp_path / "metrics"
+    folder.mkdir()
+
+    def told(name: str) -> float:
+        registry = CollectorRegistry()
+        MultiProcessCollector(registry, path=str(folder))
+        return registry.get_sample_value(name, {"outlet": "city"}) or 0.0
+
+    with publishing(line, f"{broker.url}/city?name=city", PROMETHEUS_MULTIPROC_DIR=str(folder)) as process:
+        line.append(reports(0, 1))
+        line.run()
+        wait_for(lambda: line.store.cursor("publish:city:spool") == 1)
+        broker.stop()
+        for number in range(1, 4):
+            line.append(reports(number, 1))
+        line.run()
+        wait_for(lambda: told("jtgate_publish_lag_groups") == 3)
+        assert 30 < told("jtgate_publish_lag_seconds") < 120
+        broker.start()
+        wait_for(lambda: told("jtgate_publish_lag_groups") == 0)
+        process.terminate()
+        assert process.wait(10) == 0
 
 
 @pytest.mark.parametrize(

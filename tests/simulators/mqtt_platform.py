@@ -27,7 +27,7 @@ class MqttPlatform:
         self.prefix = prefix
         self.judge = judge
         self.platforms: dict[str, TinyPlatform] = {}
-        self._orders: asyncio.Queue[tuple[str, bytes]] = asyncio.Queue()
+        self._frames: asyncio.Queue[tuple[str, bytes]] = asyncio.Queue()
         self._ready = asyncio.Event()
 
     async def __aenter__(self) -> Self:
@@ -47,7 +47,7 @@ class MqttPlatform:
                     await stack.enter_async_context(client)
                     await client.subscribe(f"{self.prefix}/+/up", qos=1)
                     self._ready.set()
-                    tasks = [asyncio.create_task(self._listen(client)), asyncio.create_task(self._order(client))]
+                    tasks = [asyncio.create_task(self._listen(client)), asyncio.create_task(self._talk(client))]
                     try:
                         await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
                     finally:
@@ -62,11 +62,11 @@ class MqttPlatform:
             platform = self.platforms.setdefault(phone, TinyPlatform(judge=self.judge))
             assert isinstance(message.payload, bytes)
             for frame in platform.feed(message.payload):
-                await client.publish(f"{self.prefix}/{phone}/down", frame, qos=1)
+                self._frames.put_nowait((phone, frame))
 
-    async def _order(self, client: aiomqtt.Client) -> None:
+    async def _talk(self, client: aiomqtt.Client) -> None:
         while True:
-            phone, frame = await self._orders.get()
+            phone, frame = await self._frames.get()
             await client.publish(f"{self.prefix}/{phone}/down", frame, qos=1)
 
     def command(self, phone: str, msg_id: int, body: bytes, *, copies: int = 1) -> None:
@@ -74,7 +74,7 @@ class MqttPlatform:
         platform = self.platforms[phone]
         frame = platform.frame(platform.seen[0].header, msg_id, body)
         for _ in range(copies):
-            self._orders.put_nowait((phone, frame))
+            self._frames.put_nowait((phone, frame))
 
     @property
     def seen(self) -> list[Seen]:

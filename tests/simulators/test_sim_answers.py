@@ -511,3 +511,23 @@ def test_the_same_command_much_later_is_a_new_one() -> None:
     bench.say(frame)
 
     assert bench.tally.commands_executed == 2
+
+
+@pytest.mark.parametrize("edition", EDITIONS)
+def test_a_repeated_command_in_parts_is_answered_again_and_executed_once(edition: Edition) -> None:
+    """All of its parts come again, as a platform that missed the answer sends them; one part alone is nothing."""
+    bench = online(edition)
+    phone = bench.platform.seen[0].header.phone[-edition.phone_bytes * 2 :]
+    text = b"\x08\x01" + b"x" * 100
+    frames = encode_frames(0x8300, text, phone=phone, serial=500, edition=edition, part_bytes=40)
+    for frame in (*frames, *frames):
+        bench.say(frame)
+    bench.run(1)
+    answers = len(bench.platform.of(0x0001))
+    bench.say(frames[-1])
+    bench.run(90)
+
+    assert answers == 2
+    assert {seen.body.hex() for seen in bench.platform.of(0x0001)} == {"01f4830000"}
+    assert bench.tally.commands_executed == 1
+    assert bench.platform.of(0x0005) == []

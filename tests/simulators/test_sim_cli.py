@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
-from tiny_platform import TinyServer
+from tiny_platform import Seen, TinyServer
 
 from jtgate.cli.simulate import simulate
 
@@ -112,6 +112,29 @@ def test_a_host_without_address_ends_with_69() -> None:
 def test_a_command_line_without_sense_ends_with_2(wrong: list[str]) -> None:
     """Nothing is started."""
     assert CliRunner().invoke(simulate, ["fleet", *wrong]).exit_code == 2
+
+
+def test_the_demo_fleet_obeys_commands(platform: TinyServer) -> None:
+    """So that there is somebody to try commands on: each first report is answered with a query."""
+    asked: set[str] = set()
+
+    def judge(seen: Seen) -> list[bytes] | None:
+        if seen.header.msg_id != 0x0200 or seen.header.phone in asked:
+            return None
+        asked.add(seen.header.phone)
+        one = platform.platforms[0]
+        return [one.general(seen), one.frame(seen.header, 0x8201, b""), one.frame(seen.header, 0x8300, b"\x08hello")]
+
+    platform.judge = judge
+    command = [sys.executable, "-m", "jtgate.simulators", "--port", str(platform.port), "--terminals", "2"]
+    with subprocess.Popen([*command, "--interval", "0.3"]) as process:
+        deadline = time.monotonic() + 20
+        while platform.count()[0x0201] < 2 and time.monotonic() < deadline:
+            time.sleep(0.05)
+        process.send_signal(signal.SIGTERM)
+        process.wait(timeout=10)
+
+    assert (platform.count()[0x0201], platform.count()[0x0001]) == (2, 2)
 
 
 def test_the_demo_fleet_stops_when_told(platform: TinyServer) -> None:

@@ -75,7 +75,7 @@ def test_all_faults_at_once_lose_nothing() -> None:
 
     assert not fleet.failed
     assert len(tally.faults) >= 8
-    assert tally.disconnects["network lost (simulated)"] > 5
+    assert tally.disconnects["network lost (simulated)"] > 2
     assert tally.disconnects["storm (simulated)"] > 3
     assert tally.answers_to_damaged == 0
     assert sum(platform_.bad for platform_ in platform.platforms) >= tally.faults["checksum"]

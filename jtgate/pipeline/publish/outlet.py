@@ -34,7 +34,7 @@ WINDOW: Final = 1000
 POLL_S: Final = 0.2
 SAVE_S: Final = 1.0
 #: How often it is measured how far behind one is.
-LAG_S: Final = 2.0
+LAG_S: Final = 1.0
 #: How long what is under way is waited for at the end.
 LAST_S: Final = 3.0
 #: First and longest pause when store or spool cannot be read.

@@ -5,7 +5,7 @@ from collections import Counter
 from typing import Any, Final
 
 from jtgate.storage.contract.checking import StoreOpener, holds, integer, promise, same, together
-from jtgate.storage.contract.rows import DAY_MS, T0_MS, alarm, counts, message, opened, position, quarantined, write
+from jtgate.storage.contract.rows import DAY_MS, T0_MS, alarm, card, counts, message, opened, position, quarantined, write
 from jtgate.storage.store import Store, StoreUnavailable
 
 #: Positions of one batch, and how many looks of the reader are enough.
@@ -136,3 +136,32 @@ def two_that_write_the_same_rows(store: Store, open_store: StoreOpener) -> None:
     found = counts(store)
     same((found.get("positions"), found.get("alarm_events")), (300, 300), "positions and alarms counted")
     same(new.total(), 300 + 300 + found.get("messages", 0), "rows told as new by both")
+
+
+@promise
+def alarm_events_are_seen_in_order_beside_two_writers(store: Store, open_store: StoreOpener) -> None:
+    """Who follows them by id misses none, also while a replay writes beside the pipeline."""
+    still_writing = [True, True]
+
+    def write_some(number: int) -> None:
+        own = open_store()
+        try:
+            for seq in range(40):
+                facts = [alarm(number + 1, T0_MS + seq * 1000 + n, n) for n in range(5)]
+                cards = [card(number + 1, T0_MS + seq * 1000 + n, n) for n in range(20)]  # so that it takes some time
+                write(own, seq, alarm_events=facts, card_events=cards)
+        finally:
+            still_writing[number] = False
+
+    def follow() -> None:
+        own, seen, last_id = open_store(), 0, 0
+        while True:
+            is_last_look = not any(still_writing)
+            for row in own.alarm_events_after(last_id):
+                last_id, seen = integer(row["id"]), seen + 1
+            if is_last_look:
+                break
+        same(seen, len(store.alarm_events()), "alarm events that somebody saw who followed them")
+
+    together([follow, lambda: write_some(0), lambda: write_some(1)])
+    same(len(store.alarm_events()), 400, "alarm events in the end")

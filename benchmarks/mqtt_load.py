@@ -40,6 +40,8 @@ TICK_S = 0.005
 RETRY_S = 0.05
 CONNACK, SUBSCRIBE, SUBACK = 0x20, 0x82, 0x90
 MIDS = 65_535
+#: MQTT 5: the broker has no subscriber for the message, so it has kept it for nobody; it goes again.
+NOBODY = 0x10
 #: One of so many answers is timed.
 TIMED = 16
 
@@ -48,7 +50,7 @@ class Total:
     """What all connections did together."""
 
     def __init__(self) -> None:
-        self.sent = self.resent = self.acknowledged = self.answered = self.refused = self.reconnects = 0
+        self.sent = self.resent = self.acknowledged = self.answered = self.refused = self.reconnects = self.unwanted = 0
         self.ack_s: list[float] = []
         self.answer_s: list[float] = []
         self.ledger = bytearray()
@@ -60,6 +62,7 @@ class Sender(asyncio.Protocol):
     def __init__(self, number: int, asked: argparse.Namespace, total: Total) -> None:
         self._number = number
         self._asked = asked
+        self._is_v5 = asked.version == "5"
         self._total = total
         self._terminals = list(range(number, asked.terminals, asked.connections))
         self.script = self._build()
@@ -96,7 +99,8 @@ class Sender(asyncio.Protocol):
         """Say who we are and what we want to hear."""
         self._out = cast("asyncio.WriteTransport", transport)
         name = f"load-{self._asked.prefix}-{self._number}".encode()
-        body = b"\0\4MQTT\4\2\0\x3c" + len(name).to_bytes(2) + name
+        level, properties = (b"\5", b"\0") if self._is_v5 else (b"\4", b"")
+        body = b"\0\4MQTT" + level + b"\2\0\x3c" + properties + len(name).to_bytes(2) + name
         self._out.write(b"\x10" + length_field(len(body)) + body)
 
     def data_received(self, data: bytes) -> None:
@@ -106,9 +110,9 @@ class Sender(asyncio.Protocol):
         for packet in self._reader.feed(data):
             kind = packet.first & KIND
             if kind == PUBACK:
-                self._acknowledged(read_puback(packet.body)[0], now)
+                self._acknowledged(*read_puback(packet.body), now)
             elif kind == PUBLISH:
-                message = read_publish(packet, is_v5=False)
+                message = read_publish(packet, is_v5=self._is_v5)
                 if message.qos:
                     acks.append(puback_packet(message.mid))
                 self._answered(message.payload, now)
@@ -129,18 +133,22 @@ class Sender(asyncio.Protocol):
         if self._asked.hear < 0:
             self._is_ready = True
             return
-        body = b"\0\1"
+        body = b"\0\1\0" if self._is_v5 else b"\0\1"
         for terminal in self._terminals:
             topic = f"{self._asked.prefix}/{PHONE_BASE + terminal}/down".encode()
             body += len(topic).to_bytes(2) + topic + bytes((self._asked.hear,))
         assert self._out is not None
         self._out.write(bytes((SUBSCRIBE,)) + length_field(len(body)) + body)
 
-    def _acknowledged(self, mid: int, now: float) -> None:
+    def _acknowledged(self, mid: int, reason: int, now: float) -> None:
         found = self._under_way.pop(mid, None)
         if found is None:
             return
         place, since = found
+        if reason == NOBODY:
+            self._total.unwanted += 1
+            self._again.append(place)
+            return
         self._total.acknowledged += 1
         self._total.ledger += struct.pack("=II", *self.script[place][:2])
         if mid % TIMED == 0:
@@ -199,7 +207,7 @@ class Sender(asyncio.Protocol):
         self._under_way[mid] = (place, now)
         if place % TIMED == 0:
             self._asked_at[PHONE_BASE + terminal, serial] = now
-        return publish_packet(topic, frame, qos=1, retain=False, mid=mid, is_v5=False)
+        return publish_packet(topic, frame, qos=1, retain=False, mid=mid, is_v5=self._is_v5)
 
     async def stay_connected(self) -> None:
         """Connect again and again."""
@@ -254,6 +262,7 @@ async def run(asked: argparse.Namespace) -> dict[str, Any]:
         "acknowledged": total.acknowledged,
         "unacknowledged": total.sent - total.acknowledged,
         "resent": total.resent,
+        "unwanted": total.unwanted,
         "answered": total.answered,
         "refused": total.refused,
         "reconnects": total.reconnects - asked.connections,
@@ -282,7 +291,8 @@ def main() -> int:
     parser.add_argument("--rate", type=float, default=10_000, help="frames a second, of all together")
     parser.add_argument("--seconds", type=float, default=10)
     parser.add_argument("--drain", type=float, default=30, help="longest wait for what is missing at the end")
-    parser.add_argument("--window", type=int, default=2000, help="unacknowledged messages of one connection")
+    parser.add_argument("--version", choices=("5", "3.1.1"), default="3.1.1")
+    parser.add_argument("--window", type=int, default=900, help="unacknowledged messages of one connection")
     parser.add_argument("--hear", type=int, default=1, help="QoS of the answers; -1 does not listen")
     parser.add_argument("--ledger", help="file")
     parser.add_argument("--ledger-only", action="store_true", help="do not wait for the last answers")

@@ -277,7 +277,7 @@ TABLE: Final = (
         "mqtt_out",
         URLS,
         _KEEP,
-        "MQTT brokers that get every stored position and alarm: mqtt://HOST:1883/PREFIX?name=NAME&format=json|msgpack. "
+        "MQTT brokers that get every stored position and alarm: mqtt://HOST:1883/PREFIX?name=NAME&format=msgpack. "
         "Put passwords into the variable.",
     ),
     Setting(

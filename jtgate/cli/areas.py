@@ -9,8 +9,8 @@ from typing import Any, Final, NamedTuple
 import click
 
 from jtgate.cli.client import Client, with_api
-from jtgate.cli.common import Failure, Group, examples, json_option
-from jtgate.cli.sending import How, edition_of, finish, send, tell, with_how
+from jtgate.cli.common import Failure, Group, examples, json_option, print_table
+from jtgate.cli.sending import How, edition_of, finish, send, submit, tell, wait, with_how
 
 #: 区域属性 and 路线属性 (§7.1, §7.5).
 _LIMITED, _ENTER_DRIVER, _ENTER_PLATFORM, _LEAVE_DRIVER, _LEAVE_PLATFORM = 2, 4, 8, 16, 32
@@ -109,9 +109,9 @@ def push(
 ) -> None:
     """Set places of a GeoJSON file, or zones of the registry; those that are there already stay.
 
-    A point with the property radius_m is a circle, a polygon with the property "rectangle": true a rectangle, other
-    polygons are polygons, lines are routes. The property id is its id; without it they are counted from --first-id.
-    Coordinates are WGS-84.
+    A point with the property radius_m is a circle, a polygon with the property "rectangle": true
+    a rectangle, other polygons are polygons, lines are routes. The property id is its id; without it
+    they are counted from --first-id. Coordinates are WGS-84.
     """
     features = [*(_features(path) if path is not None else ()), *(_zone(client, name) for name in zones)]
     if not features:
@@ -119,11 +119,11 @@ def push(
     bits = sum({_ALARMS[name] for name in alarms})
     is_2019 = edition_of(client, phone) == "2019"
     wish = Wish(first_id, bits, speed_limit_kmh, overspeed_s, width_m, is_2019)
-    found = []
-    for place in places(features, wish):
-        found.append(send(client, phone, place.message, place.fields, how))
-        tell(found[-1], as_json=as_json)
-    finish(found)
+    sent = [submit(client, phone, place.message, place.fields, how) for place in [*places(features, wish)]]
+    found = wait(client, sent, how.wait_s)
+    for one in found:
+        tell(one, as_json=as_json)
+    finish(found, how)
 
 
 @areas.command(
@@ -139,7 +139,7 @@ def delete(phone: str, kind: str, ids: tuple[int, ...], how: How, client: Client
     """Delete places of a kind by their ids; without ids all of that kind."""
     found = send(client, phone, f"delete_{kind}", {"ids": list(ids)}, how)
     tell(found, as_json=as_json)
-    finish([found])
+    finish([found], how)
 
 
 @areas.command("ls", epilog=examples("jtgate areas ls 13800138000", "jtgate areas ls 13800138000 circles 1 --json"))
@@ -151,11 +151,50 @@ def delete(phone: str, kind: str, ids: tuple[int, ...], how: How, client: Client
 @json_option
 def ls(phone: str, kind: str, ids: tuple[int, ...], how: How, client: Client, *, as_json: bool) -> None:
     """Ask which places a terminal has 查询区域或线路数据; terminals of the edition of 2019 only."""
-    found = []
+    found: list[Fields] = []
+    rows: list[tuple[object, ...]] = []
     for name in KINDS if kind == "all" else (kind,):
         found.append(send(client, phone, "area_query", {"area_type": KINDS[name], "ids": list(ids)}, how))
-        tell(found[-1], as_json=as_json)
-    finish(found)
+        if as_json or found[-1]["state"] != "answered":
+            tell(found[-1], as_json=as_json)
+            if found[-1]["state"] != "answered":
+                break  # the other kinds would fare no better
+        else:
+            rows += [_row(name, area) for area in told_areas(found[-1]["answer"]["body"])]
+    if rows:
+        print_table(("kind", "id", "name", "where…", "limit", "alarms…"), rows, right=("id",))
+    elif not as_json and found[-1]["state"] == "answered":
+        click.echo("the terminal has none")
+    finish(found, how)
+
+
+def told_areas(body: Fields) -> Iterator[Fields]:
+    """Places in the body of a 0x0608, whichever way the terminal wrote them."""
+    data = body.get("data")
+    if not isinstance(data, dict):
+        return
+    yield from data.get("areas") or ()
+    for one in data.get("bodies") or ():
+        yield from one.get("areas", [one])
+
+
+def _row(kind: str, area: Fields) -> tuple[object, ...]:
+    bits = area.get("attribute") or 0
+    alarms = ", ".join(name for name, bit in _ALARMS.items() if bits & bit)
+    limits = [area.get("speed_limit_kmh"), *(one.get("speed_limit_kmh") for one in area.get("points", ()))]
+    limit = next((f"{one} km/h" for one in limits if one), "")
+    return kind, area.get("area_id", area.get("route_id")), area.get("name") or "", _where(area), limit, alarms
+
+
+def _where(area: Fields) -> str:
+    if "radius_m" in area:
+        return f"{area['latitude']}, {area['longitude']}, radius {area['radius_m']} m"
+    if "upper_left_latitude" in area:
+        corners = [f"{area[f'{at}_latitude']}, {area[f'{at}_longitude']}" for at in ("upper_left", "lower_right")]
+        return " to ".join(corners)
+    line = area.get("vertices") or area.get("points") or []
+    at = f" from {line[0]['latitude']}, {line[0]['longitude']}" if line else ""
+    return f"{len(line)} points{at}"
 
 
 def places(features: list[Mapping[str, Any]], wish: Wish) -> Iterator[Place]:
@@ -183,7 +222,9 @@ def places(features: list[Mapping[str, Any]], wish: Wish) -> Iterator[Place]:
             case ("Polygon", [list() as ring, *_]):
                 yield _polygon(area_id, name, wish, _ring(ring, number))
             case ("LineString", list() as line):
-                yield _route(area_id, name, wish, _ring(line, number))
+                own_width = told.get("width_m")
+                width_m = min(round(own_width), 255) if isinstance(own_width, int | float) else wish.width_m
+                yield _route(area_id, name, wish._replace(width_m=max(width_m, 1)), _ring(line, number))
             case _:
                 raise Failure(
                     f"feature {number + 1} is no circle, rectangle, polygon or route: {shape[0]}",
@@ -270,7 +311,7 @@ def _zone(client: Client, name: str) -> Mapping[str, Any]:
     """A zone of the registry as a feature."""
     rows = client.get("/v1/registries/zones", key=[name])["items"]
     if not rows:
-        raise Failure(f"there is no zone {name} in the registry", "list them: jtgate registry show zones")
+        raise Failure(f"there is no zone {name} in the registry", "list them: jtgate registry ls zones")
     zone = rows[0]
-    told = {"name": zone.get("name") or name, "radius_m": zone.get("radius_m")}
+    told = {"name": zone.get("name") or name, "radius_m": zone.get("radius_m"), "width_m": zone.get("width_m")}
     return {"type": "Feature", "geometry": zone["geometry"], "properties": told}

@@ -1,10 +1,7 @@
 """The command line as a client of the HTTP API: of the gateway on this machine, or of one by address and token."""
 
 import functools
-import json
-import os
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 from urllib.parse import urlsplit
@@ -24,6 +21,7 @@ ANSWER_S: Final = 30.0
 #: Longest answer of a list that is put together from its pages.
 ROWS_MAX: Final = 1_000_000
 
+_ANOTHER: Final = "give one with --token-file FILE or JTGATE_TOKEN; an admin makes it with: jtgate tokens add"
 _NOBODY: Final = "start it with: jtgate serve, or name another with --api URL and --token-file FILE"
 
 
@@ -50,9 +48,10 @@ class Client:
     Args:
         url: of the API, without path.
         token: sent with every request; never printed.
+        is_local: on this machine, so no proxy of the environment stands between.
     """
 
-    def __init__(self, url: str, token: str) -> None:
+    def __init__(self, url: str, token: str, *, is_local: bool = False) -> None:
         import httpx
 
         self.url = url
@@ -60,27 +59,33 @@ class Client:
             base_url=url,
             headers={"Authorization": f"Bearer {token}"},
             timeout=httpx.Timeout(ANSWER_S, connect=CONNECT_S),
+            trust_env=not is_local,
         )
 
     @classmethod
     def of(cls, config: Settings, url: str, token: str, token_file: Path | None) -> Self:
         """The client of what was said, or of the gateway on this machine.
 
+        The token in the data folder is for the gateway of that folder: it is never sent to another address.
+
         Raises:
             Failure: there is no gateway, or no token.
         """
-        if not url:
-            facts = runfiles.running(config.data, runfiles.API)
-            if facts is None:
-                raise Failure(f"no gateway is running over {config.data}", _NOBODY, EX_UNAVAILABLE)
-            url = f"http://{facts.get('http')}"
-        elif urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).hostname:
-            raise Failure(f"{url} is no address of an API", "write it as http://HOST:8080", EX_CONFIG)
+        facts = runfiles.running(config.data, runfiles.API)
+        own = f"http://{facts.get('http')}" if facts else ""
+        if url:
+            url = _checked(url)
+        elif own:
+            url = own
+        else:
+            raise Failure(f"no gateway is running over {config.data}", _NOBODY, EX_UNAVAILABLE)
         if token_file is not None:
             token = _read(token_file, "name the file that `jtgate tokens add` was written to")
+        elif not token and url != own:
+            raise Failure(f"there is no token for {url}", _ANOTHER, EX_CONFIG)
         elif not token:
-            token = _read(config.data / runfiles.API_TOKEN, "give a token with --token-file FILE or JTGATE_TOKEN")
-        return cls(url.rstrip("/"), token)
+            token = _read(config.data / runfiles.API_TOKEN, _ANOTHER)
+        return cls(url, token, is_local=url == own)
 
     def close(self) -> None:
         """Give up the connection."""
@@ -129,9 +134,14 @@ class Client:
             Failure: it cannot be reached.
         """
         answer = self._answer(method, path, body, params, headers, wait_s)
-        if answer.is_success or (answer.status_code == 503 and not healthy_only):
-            return answer.json() if answer.content else None
-        raise self._refused(answer)
+        if not answer.is_success and (answer.status_code != 503 or healthy_only):
+            raise self._refused(answer)
+        if not answer.content:
+            return None
+        try:
+            return answer.json()
+        except ValueError:
+            raise self._stranger() from None
 
     def text(self, path: str) -> str:
         """What is no JSON."""
@@ -160,24 +170,10 @@ class Client:
         except httpx.HTTPError as error:
             raise self._unreachable(error) from None
 
-    @contextmanager
-    def stream(self, path: str, silence_s: float, **params: Any) -> "Iterator[httpx.Response]":
-        """A stream of events; the connection is given up after so much silence.
-
-        Raises:
-            ApiFailure, Failure: see `ask`.
-        """
-        import httpx
-
-        try:
-            timeout = httpx.Timeout(silence_s, connect=CONNECT_S)
-            with self._http.stream("GET", path, params=params, timeout=timeout) as answer:
-                if not answer.is_success:
-                    answer.read()
-                    raise self._refused(answer)
-                yield answer
-        except httpx.HTTPError as error:
-            raise self._unreachable(error) from None
+    def _stranger(self, status: int = 200) -> Failure:
+        """What answers is something else: another server, or a proxy whose gateway is away."""
+        advice = "see that the address is that of a gateway, and what stands between"
+        return Failure(f"{self.url} does not answer as jtgate does (status {status})", advice, EX_UNAVAILABLE)
 
     def _unreachable(self, error: Exception) -> Failure:
         import httpx
@@ -188,16 +184,19 @@ class Client:
 
     def _refused(self, answer: "httpx.Response") -> ApiFailure:
         try:
-            problem: dict[str, Any] = answer.json()
+            problem: Any = answer.json()
         except ValueError:
-            problem = {}
+            problem = None
         status = answer.status_code
-        message = str(problem.get("title") or f"{self.url} answers {status}")
+        if not isinstance(problem, dict) or "title" not in problem:
+            raise self._stranger(status)
+        message = str(problem["title"])
         if problem.get("detail"):
             message += f": {problem['detail']}"
         if problem.get("pointer"):
             message += f" (at {problem['pointer']})"
         advice, code = _ADVICE.get(status, ("see docs/api.md", EX_FAULTS))
+        advice = _ADVICE_OF.get(str(problem.get("type", "")).rpartition(":")[2], advice)
         return ApiFailure(message, advice, code, status, problem)
 
 
@@ -212,6 +211,34 @@ _ADVICE: Final[dict[int, tuple[str, int]]] = {
     500: ("report this as a bug, with the log of `jtgate serve`", EX_FAULTS),
     503: ("try again in a moment, or look with: jtgate doctor", EX_UNAVAILABLE),
 }
+
+
+#: What is more helpful for one kind of problem than for all of its status.
+_ADVICE_OF: Final[dict[str, str]] = {
+    "command-not-found": "list those there are: jtgate commands ls",
+    "token-exists": "revoke it first with jtgate tokens rm NAME, or choose another name",
+    "too-many-tokens": "revoke those that nobody needs: jtgate tokens ls",
+}
+
+
+def _checked(url: str) -> str:
+    """An address without path.
+
+    Raises:
+        Failure: it is none, or holds a user or password, which would be printed with it.
+    """
+    bad = Failure("--api is no address of an API", "write it as https://HOST or http://HOST:PORT", EX_CONFIG)
+    try:
+        parts = urlsplit(url if "://" in url else f"http://{url}")
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.port == 0:
+            raise bad
+    except ValueError:  # the port
+        raise bad from None
+    if parts.username is not None:
+        raise Failure(
+            "--api holds a user name", "the API knows tokens only: --token-file FILE, JTGATE_TOKEN", EX_CONFIG
+        )
+    return f"{parts.scheme}://{parts.netloc}{parts.path}".rstrip("/")
 
 
 def _read(path: Path, advice: str) -> str:
@@ -255,20 +282,3 @@ def with_api(command: Callable[..., None]) -> Callable[..., None]:
             client.close()
 
     return wrapper
-
-
-def events(answer: "httpx.Response") -> Iterator[tuple[str, dict[str, Any]]]:
-    """Names and data of server-sent events as they come."""
-    name = ""
-    for line in answer.iter_lines():
-        field, _, value = line.partition(":")
-        value = value.removeprefix(" ")
-        if field == "event":
-            name = value
-        elif field == "data":
-            yield name, json.loads(value)
-
-
-def asked_by() -> str:
-    """Who sits at the keyboard, for what others are told."""
-    return os.environ.get("USER", "")

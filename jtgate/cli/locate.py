@@ -39,7 +39,7 @@ def locate(
         tell(found, as_json=as_json, with_answer=False)
         if answer and not as_json:
             print_facts(_place(answer["body"].get("location", {})))
-    finish([found])
+    finish([found], how)
 
 
 def _place(location: dict[str, Any]) -> list[tuple[str, object]]:

@@ -38,8 +38,8 @@ def get(phone: str, names: tuple[str, ...], how: How, client: Client, *, as_json
     tell(found, as_json=as_json, with_answer=False)
     if answer and not as_json:
         rows = [_row(one) for one in answer["body"].get("parameters", ())]
-        print_table(("id", "parameter", "term", "value…", "unit"), rows, right=("value",))
-    finish([found])
+        print_table(("id", "parameter", "term", "value…", "unit"), rows)
+    finish([found], how)
 
 
 @params.command(
@@ -64,7 +64,7 @@ def set_values(phone: str, pairs: tuple[str, ...], how: How, client: Client, *, 
         values.append({"id": f"0x{parameter_id(name):08x}", "value": _value(value)})
     found = send(client, phone, "set_parameters", {"parameters": values}, how)
     tell(found, as_json=as_json)
-    finish([found])
+    finish([found], how)
 
 
 def parameter_id(word: str) -> int:

@@ -70,4 +70,4 @@ def photo(
     }
     found = send(client, phone, "take_picture", fields, how)
     tell(found, as_json=as_json)
-    finish([found])
+    finish([found], how)

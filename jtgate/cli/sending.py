@@ -1,8 +1,8 @@
 """What all commands to terminals have in common: how they are sent, waited for, and told of."""
 
 import functools
-import json
 import re
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -10,7 +10,7 @@ from typing import Any, Final
 import click
 
 from jtgate.cli.client import ApiFailure, Client
-from jtgate.cli.common import EX_FAULTS, duration, print_json
+from jtgate.cli.common import EX_FAULTS, duration, print_facts, print_json, terminal_key
 from jtgate.codecs.timebase import read_ms
 
 #: How long one waits for an answer when nobody says, and at most, seconds.
@@ -18,8 +18,6 @@ WAIT_S: Final = 30.0
 WAIT_S_MAX: Final = 3600.0
 #: One request waits so long at most; a longer wait is several of them.
 _REQUEST_S: Final = 50.0
-#: Longest value of an answer in one line.
-_VALUE_MAX: Final = 500
 
 _SPAN: Final = re.compile(r"(\d+(?:\.\d+)?)\s*([smhd]?)")
 _UNITS: Final = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86_400}
@@ -103,34 +101,52 @@ def with_how(command: Callable[..., None]) -> Callable[..., None]:
     return wrapper
 
 
-def send(client: Client, phone: str, message: str, fields: Mapping[str, Any], how: How) -> dict[str, Any]:
-    """Send a command and wait for its end; how it stands then, as the API tells it.
+def submit(client: Client, phone: str, message: str, fields: Mapping[str, Any], how: How) -> dict[str, Any]:
+    """Hand a command to the gateway; how it stands then, as the API tells it.
 
-    Ctrl-C while it is waited for leaves the command as it is.
+    Raises:
+        Failure: it was not taken.
     """
-    first_s = min(how.wait_s, _REQUEST_S)
     body: dict[str, Any] = {
-        "terminal": phone,
+        "terminal": terminal_key(phone),
         "message": message,
         "fields": dict(fields),
         "queue": how.is_queued,
         "encrypted": how.is_encrypted,
-        "wait_seconds": first_s,
     }
     if how.expires_s is not None:
         body["expires_seconds"] = how.expires_s
     headers = {"Idempotency-Key": how.key} if how.key else {}
-    found: dict[str, Any] = client.ask("POST", "/v1/commands", body=body, headers=headers, wait_s=first_s)
-    remarks = found.get("remarks", [])
-    left_s = how.wait_s - first_s
+    found: dict[str, Any] = client.ask("POST", "/v1/commands", body=body, headers=headers)
+    return found
+
+
+def wait(client: Client, commands: Sequence[dict[str, Any]], wait_s: float) -> list[dict[str, Any]]:
+    """Wait for the end of commands, together so long at most; how they stand then.
+
+    Ctrl-C leaves them as they are and says where to look.
+    """
+    deadline = time.monotonic() + wait_s
+    found = list(commands)
     try:
-        while left_s > 0 and is_open(found):
-            found = client.get(f"/v1/commands/{found['id']}", wait_seconds=min(left_s, _REQUEST_S), wait_s=_REQUEST_S)
-            left_s -= _REQUEST_S
+        for at, one in enumerate(found):
+            while is_open(found[at]) and (left_s := deadline - time.monotonic()) > 0:
+                asked_s = min(left_s, _REQUEST_S)
+                now = client.get(f"/v1/commands/{one['id']}", wait_seconds=round(asked_s, 3), wait_s=asked_s)
+                found[at] = now | {"remarks": one.get("remarks", [])}
     except KeyboardInterrupt:
-        click.echo(f"\ncommand {found['id']} goes on; look at it with: jtgate commands show {found['id']}", err=True)
+        left = [str(one["id"]) for one in found if is_open(one)]
+        if left:
+            which = f"command {left[0]}" if len(left) == 1 else f"{len(left)} commands"
+            look = f"show {left[0]}" if len(left) == 1 else "ls"
+            click.echo(f"\n{which} may still be answered; look with: jtgate commands {look}", err=True)
         raise
-    return found | {"remarks": remarks}
+    return found
+
+
+def send(client: Client, phone: str, message: str, fields: Mapping[str, Any], how: How) -> dict[str, Any]:
+    """Send a command and wait for its end; how it stands then, as the API tells it."""
+    return wait(client, [submit(client, phone, message, fields, how)], how.wait_s)[0]
 
 
 def is_open(command: Mapping[str, Any]) -> bool:
@@ -148,21 +164,19 @@ def verdict(command: Mapping[str, Any]) -> str:
     state, error = str(command["state"]), str(command["error"])
     tail = f": {error}" if error else ""
     if state == "answered":
-        took = _took(command)
-        told = f", result {result}" if (result := _result(command)) else ""
-        return f"answered{took}{told}{tail}"
+        return f"answered{_took(command)}{f', result {result}' if (result := _result(command)) else ''}{tail}"
     if state == "refused":
-        return f"refused{_took(command)}: {_result(command) or 'no reason given'}{tail}"
+        return f"refused{_took(command)}: {_result(command) or error or 'no reason given'}"
     words = {
         "waiting": "waits for its vehicle" if command["queued"] else "waits for a gateway",
         "sent": f"sent {_times(command)}, no answer yet",
-        "no_answer": f"no answer after {_times(command)}",
+        "no_answer": f"sent {_times(command)}, no answer",
         "expired": "expired before it was answered",
         "offline": "the terminal is not online",
         "cancelled": "given up",
-        "impossible": "it cannot be written for this terminal",
+        "impossible": f"it cannot be written for this terminal{tail}",
     }
-    return words.get(state, state) + tail
+    return words.get(state, state)
 
 
 def _result(command: Mapping[str, Any]) -> str:
@@ -191,30 +205,24 @@ def tell(command: Mapping[str, Any], *, as_json: bool, with_answer: bool = True)
     click.echo(f"{command['terminal']}  {title(command)}  {verdict(command)}")
     answer = command.get("answer")
     if answer and with_answer:
+        from jtgate.cli.answers import answer_lines
+
         click.echo(f"  {answer['msg_id']} {answer['term']} {answer['message']}")
-        for name, value in answer["body"].items():
-            if value is not None:
-                click.echo(f"    {name:<16} {_shown(value)}")
+        print_facts((f"    {name}", value) for name, value in answer_lines(answer, command["edition"]))
     if is_open(command):
         click.echo(f"  look at it later with: jtgate commands show {command['id']}")
 
 
-def _shown(value: object) -> str:
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return text if len(text) <= _VALUE_MAX else f"{text[:_VALUE_MAX]} …"
-
-
-def finish(commands: Sequence[Mapping[str, Any]]) -> None:
-    """End with exit code 1 when one of them did not come through; queued ones that wait are on their way."""
-    failed = [one for one in commands if not (one["state"] == "answered" or (one["queued"] and is_open(one)))]
-    if failed:
+def finish(commands: Sequence[Mapping[str, Any]], how: How) -> None:
+    """End with exit code 1 when one of them did not come through; open ones that nobody waits for are on their way."""
+    if any(one["state"] != "answered" and not (is_open(one) and (one["queued"] or not how.wait_s)) for one in commands):
         raise SystemExit(EX_FAULTS)
 
 
 def edition_of(client: Client, phone: str) -> str:
     """Edition of a terminal, "2013" when it is not known: 2011 and 2013 share their header."""
     try:
-        found = client.get(f"/v1/terminals/{phone}")["edition"]
+        found = client.get(f"/v1/terminals/{terminal_key(phone)}")["edition"]
     except ApiFailure as failure:
         if failure.status not in (403, 404):
             raise

@@ -49,4 +49,4 @@ def text(
         flags += _URGENT * urgent
     found = send(client, phone, "text_message", fields | {"flags": flags}, how)
     tell(found, as_json=as_json)
-    finish([found])
+    finish([found], how)

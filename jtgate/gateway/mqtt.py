@@ -44,7 +44,9 @@ PHONE_DIGITS_MAX: Final = 20
 RECEIVE_MAXIMUM: Final = 2000
 #: Answers and commands that may wait on one connection while the broker is slow: some 3 MB; the rest is counted.
 WAITING_MAX: Final = 20_000
-#: Longest pause before connecting again: the spool or the broker may be back any moment.
+#: First and longest pause before connecting again: the broker or the spool may be back any moment, and a broker that
+#: forgot our shared subscription over its restart (Mosquitto does) takes messages for nobody until we are there.
+RECONNECT_FIRST_S: Final = 0.05
 RECONNECT_MAX_S: Final = 5.0
 #: For the goodbye to the broker.
 STOP_S: Final = 5.0
@@ -102,8 +104,8 @@ class MqttDoor:
         self._down = settings.mqtt_down.split(PHONE)
         wanted = settings.mqtt_up.replace(PHONE, "+")
         self._filter = f"$share/{settings.mqtt_group}/{wanted}" if settings.mqtt_group else wanted
-        # Without a group every connection would get every message.
-        self.subscribers = settings.mqtt_subscribers if settings.mqtt_group else 1
+        self._is_shared = bool(settings.mqtt_group)
+        self.subscribers = settings.mqtt_subscribers
         self._book = SessionBook(settings.data, self._address.shown)
         self._links: dict[str, MqttLink] = {}
         self._links_max = settings.connections_max // TOPICS_PART
@@ -144,7 +146,7 @@ class MqttDoor:
     # Connections.
 
     async def _keep(self, client_id: str, work: Callable[[MqttConnection], Awaitable[None]]) -> None:
-        backoff = Backoff(max_s=RECONNECT_MAX_S)
+        backoff = Backoff(RECONNECT_FIRST_S, RECONNECT_MAX_S)
         await keep_connected(partial(self._connection, client_id), work, on_lost=self._on_lost, backoff=backoff)
 
     def _connection(self, client_id: str) -> MqttConnection:
@@ -162,10 +164,13 @@ class MqttDoor:
     async def _subscribe(self, connection: MqttConnection) -> None:
         """Hold one connection until it ends or we leave."""
         before = self._book.filter_of(connection.client_id)
-        if before not in {"", self._filter}:
+        # Without a group every connection would get every message: one subscribes, the others carry answers.
+        wanted = self._filter if self._is_shared or connection.client_id == self._book.client_id(0) else ""
+        if before not in {"", wanted}:
             await connection.unsubscribe(before)
-        await connection.subscribe(self._filter, 1)
-        self._book.note(connection.client_id, self._filter)
+        if wanted:
+            await connection.subscribe(wanted, 1)
+        self._book.note(connection.client_id, wanted)
         self._open.append(connection)
         self._holding.add(asyncio.current_task())
         leaving = asyncio.ensure_future(self._leaving.wait())
@@ -183,10 +188,11 @@ class MqttDoor:
         """Take what is left in a session of earlier settings, then end it."""
 
         async def empty(connection: MqttConnection) -> None:
-            await connection.unsubscribe(self._book.filter_of(client_id))
-            before = -1
-            while before != connection.received:
-                before = connection.received
+            if before := self._book.filter_of(client_id):
+                await connection.unsubscribe(before)
+            count = -1
+            while count != connection.received:
+                count = connection.received
                 await asyncio.sleep(RETIRE_QUIET_S)
                 if not connection.is_open:
                     connection.closed().result()

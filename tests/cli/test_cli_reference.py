@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 import pytest
 
+from jtgate import cli
 from jtgate.cli import reference
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
@@ -48,3 +49,29 @@ def test_every_option_is_explained(path: str) -> None:
 def test_every_command_prints_json(path: str) -> None:
     """Programs can read every command."""
     assert any("--json" in param.opts for param in COMMANDS[path].command.params)
+
+
+def test_the_list_of_commands_says_what_their_help_says() -> None:
+    """`jtgate --help` does not load the commands: their summaries stand in a table of its own."""
+    said = {
+        name: " ".join((COMMANDS[f"jtgate {name}"].command.help or "").split("\n\n")[0].split())
+        for name in cli.COMMANDS
+    }
+    assert said == cli.COMMANDS
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["send", "--help"], ["commands", "ls", "--help"]])
+def test_light_commands_load_no_declarations(arguments: list[str]) -> None:
+    """Help comes at once: the messages of the standards, which take half a second, are loaded by who needs them."""
+    program = (
+        "import sys; from jtgate.cli import main\n"
+        "try: main(sys.argv[1:])\n"
+        "finally: assert 'jtgate.codecs.jt808' not in sys.modules"
+    )
+    subprocess.run(
+        [sys.executable, "-c", program, *arguments],
+        check=True,
+        timeout=30,
+        cwd=DOCS.parent,
+        stdout=subprocess.DEVNULL,
+    )

@@ -37,15 +37,28 @@ def disturb(broker: MosquittoServer, server: Server, dice: random.Random, times:
             broker.restart()
 
 
-def run(folder: Path, broker: MosquittoServer, seconds: float, rate: float, disturbances: int, version: str) -> None:
-    """Load, disturbances, verdict."""
+def run(folder: Path, broker: MosquittoServer, seconds: float, rate: float, disturbances: int, group: str) -> None:
+    """Load, disturbances, verdict.
+
+    Mosquitto forgets shared subscriptions over a restart. Until the gateway has subscribed again it tells senders of
+    MQTT 5 that a message found nobody, so they send it again; those of 3.1.1 need a subscription of the plain kind.
+    """
+    version = "5" if group else "3.1.1"
     seed = int(os.environ.get("JTGATE_SOAK_SEED", random.SystemRandom().randrange(1 << 32)))
     dice = random.Random(seed)
     data, ledger = folder / "data", folder / "ledger"
-    settings = {"mqtt": broker.url, "mqtt-version": version, "mqtt-subscribers": SUBSCRIBERS}
+    settings = {"mqtt": broker.url, "mqtt-version": version, "mqtt-subscribers": SUBSCRIBERS, "mqtt-group": group}
     with Server(data, settings) as server:
         wait_until_subscribed(data, SUBSCRIBERS)
-        flags = {"port": broker.port, "rate": rate, "seconds": seconds, "terminals": 60, "hear": 0, "drain": 60}
+        flags: dict[str, object] = {
+            "port": broker.port,
+            "rate": rate,
+            "seconds": seconds,
+            "terminals": 60,
+            "hear": 0,
+            "drain": 60,
+        }
+        flags |= {"version": version}
         command = [sys.executable, str(SOURCES / "mqtt_load.py"), "--ledger", str(ledger), "--ledger-only"]
         load = start([*command, *(f"--{name}={value}" for name, value in flags.items())], stdout=subprocess.PIPE)
         disturb(broker, server, dice, disturbances, seconds / disturbances)
@@ -76,16 +89,19 @@ def wait_until_broker_is_empty(data: Path, quiet_s: float = 1.0) -> None:
 
 @pytest.mark.timeout(120)
 @pytest.mark.xdist_group("heavy")
-def test_nothing_the_broker_acknowledged_is_lost(mosquitto: Callable[..., MosquittoServer], tmp_path: Path) -> None:
-    """One SIGKILL of the gateway and one restart of the broker within eight seconds of 2,000 frames/s."""
-    run(tmp_path, mosquitto(), 8, 2000, 2, "5")
+@pytest.mark.parametrize("group", ["jtgate", ""], ids=["shared", "plain"])
+def test_nothing_the_broker_acknowledged_is_lost(
+    mosquitto: Callable[..., MosquittoServer], tmp_path: Path, group: str
+) -> None:
+    """One SIGKILL of the gateway and one restart of the broker within five seconds of 2,000 frames/s."""
+    run(tmp_path, mosquitto(), 5, 2000, 2, group)
 
 
 @pytest.mark.soak
 @pytest.mark.timeout(1800)
-@pytest.mark.parametrize("version", ["5", "3.1.1"])
+@pytest.mark.parametrize("group", ["jtgate", ""], ids=["shared", "plain"])
 def test_nothing_the_broker_acknowledged_is_lost_in_the_long_run(
-    mosquitto: Callable[..., MosquittoServer], tmp_path: Path, version: str
+    mosquitto: Callable[..., MosquittoServer], tmp_path: Path, group: str
 ) -> None:
     """Forty disturbances in five minutes of 5,000 frames/s."""
-    run(tmp_path, mosquitto(), 300, 5000, 40, version)
+    run(tmp_path, mosquitto(), 300, 5000, 40, group)

@@ -45,10 +45,14 @@ def test_messages_survive_an_orderly_restart(mosquitto: Callable[..., MosquittoS
             await writer.publish("kept/one", b"1")
 
     async def after() -> None:
-        async with MqttConnection(address, "reader", is_persistent=True, on_message=got.append) as reader:
-            deadline = time.monotonic() + GONE_S
-            while not got and time.monotonic() < deadline:
-                await asyncio.sleep(0.01)
+        came = asyncio.Event()
+
+        def keep(message: MqttMessage) -> None:
+            got.append(message)
+            came.set()
+
+        async with MqttConnection(address, "reader", is_persistent=True, on_message=keep) as reader:
+            await asyncio.wait_for(came.wait(), GONE_S)
             reader.ack(got[0])
 
     asyncio.run(before())

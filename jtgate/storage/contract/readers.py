@@ -5,7 +5,18 @@ from collections import Counter
 from typing import Any, Final
 
 from jtgate.storage.contract.checking import StoreOpener, holds, integer, promise, same, together
-from jtgate.storage.contract.rows import DAY_MS, T0_MS, alarm, card, counts, message, opened, position, quarantined, write
+from jtgate.storage.contract.rows import (
+    DAY_MS,
+    T0_MS,
+    alarm,
+    card,
+    counts,
+    message,
+    opened,
+    position,
+    quarantined,
+    write,
+)
 from jtgate.storage.store import Store, StoreUnavailable
 
 #: Positions of one batch, and how many looks of the reader are enough.

@@ -196,8 +196,8 @@ ON CONFLICT (name, writer) DO UPDATE SET rows = row_counts.rows + excluded.rows
 _SET_CURSOR: Final = (
     b"INSERT INTO cursors (consumer, seq) VALUES (%s, %s) ON CONFLICT (consumer) DO UPDATE SET seq = excluded.seq"
 )
-#: Until the end of the transaction nobody else gives out ids of alarm events (a replay may write beside the pipeline), so
-#: whoever has seen one has seen all before it.
+#: Until the end of the transaction nobody else gives out ids of alarm events (a replay may write beside the pipeline),
+#: so whoever has seen one has seen all before it.
 _ONE_AT_A_TIME: Final = b"SELECT pg_advisory_xact_lock('alarm_events'::regclass::oid::bigint)"
 _HOURS_DUE: Final = b"""
 INSERT INTO hours_due (hour, terminal_id)

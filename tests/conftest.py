@@ -2,6 +2,7 @@
 
 import os
 import secrets
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -13,6 +14,12 @@ from mosquitto_server import MosquittoMissing, MosquittoServer
 from postgres_server import PostgresMissing, PostgresServer, database_on, drop_schemas, lacking, programs
 
 SHARED_VECTORS = Path(__file__).resolve().parents[2] / "shared" / "vectors"
+
+
+def pytest_configure() -> None:
+    """Have Ctrl-C work in the processes that tests start: a job in the background of a shell is begun without it."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

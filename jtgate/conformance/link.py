@@ -104,6 +104,8 @@ class Link(asyncio.Protocol, asyncio.DatagramProtocol):
             if found is not None:
                 found.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.trace.add(self.name, "event", "connected")
+        if self.closed:  # ended while it was coming up
+            transport.close()
 
     def data_received(self, data: bytes) -> None:
         """Bytes of a stream."""

@@ -303,8 +303,16 @@ async def run(
             raise Unreachable(_nobody(bench, where, options.wait_s))
         return await _play_all(options, release, bench, samples, on_result)
     finally:
-        server.close()
+        await stop_listening(server)
         bench.close()
+
+
+async def stop_listening(server: asyncio.Server) -> None:
+    """Close the listener after what it has just accepted: asyncio leaves a connection open whose server is gone."""
+    for listening in server.sockets:
+        asyncio.get_running_loop().remove_reader(listening.fileno())
+    await asyncio.sleep(0)
+    server.close()
 
 
 def _nobody(bench: Bench, where: str, wait_s: float) -> str:

@@ -1,6 +1,8 @@
 """The scenarios for terminals against a little terminal that is right, and then wrong in one thing at a time."""
 
 import asyncio
+import gc
+import socket
 from collections import Counter
 
 import pytest
@@ -10,7 +12,7 @@ from jtgate.codecs.edition import Edition
 from jtgate.conformance.play import Patience, Unreachable
 from jtgate.conformance.report import Report, Status, Verdict
 from jtgate.conformance.scenario import Role, Severity, load
-from jtgate.conformance.terminal import TerminalOptions, run
+from jtgate.conformance.terminal import Bench, TerminalOptions, run, stop_listening
 
 #: All of them share what is played once, so they belong on one worker.
 pytestmark = pytest.mark.xdist_group("conformance_terminal")
@@ -138,3 +140,22 @@ def test_without_a_terminal_there_is_no_verdict() -> None:
         asyncio.run(play(Edition.V2013, phone="13999999999", wait_s=0.4))
     with pytest.raises(Unreachable, match=f"{PHONE} connected to .* and did not log in"):
         asyncio.run(play(Edition.V2013, "never_logs_in", wait_s=0.4))
+
+
+def test_who_comes_while_the_kit_leaves_is_hung_up_on() -> None:
+    """A connection that is being accepted when the listener closes is closed, not forgotten."""
+
+    async def check() -> bytes:
+        loop = asyncio.get_running_loop()
+        bench = Bench()
+        server = await loop.create_server(bench.accept, "127.0.0.1", 0)
+        with socket.create_connection(server.sockets[0].getsockname()) as late:
+            for _ in range(2):  # the loop takes it off the listener, and has not made a connection of it yet
+                await asyncio.sleep(0)
+            await stop_listening(server)
+            bench.close()
+            late.setblocking(False)
+            return await asyncio.wait_for(loop.sock_recv(late, 1), 5)
+
+    assert asyncio.run(check()) == b""
+    gc.collect()

@@ -84,7 +84,9 @@ class MqttTerminal:
     def publish(self, payload: bytes, *, qos: int = 1, retain: bool = False, topic: str = "") -> None:
         """Publish, and wait until the broker has it; it is waited for when it is away."""
         assert self._ready.wait(WAIT_S), "the broker is away"
-        self._client.publish(topic or self.up, payload, qos, retain).wait_for_publish(WAIT_S)
+        sent = self._client.publish(topic or self.up, payload, qos, retain)
+        sent.wait_for_publish(WAIT_S)
+        assert sent.is_published(), "the broker did not take it"
 
     def send(self, msg_id: int, body: bytes = b"", serial: int = 0) -> None:
         """Publish one frame."""

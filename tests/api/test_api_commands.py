@@ -102,7 +102,7 @@ def test_waiting_holds_no_thread(world: ApiWorld) -> None:
         time.sleep(1)
         began = time.monotonic()
         assert other.get("/v1/commands?limit=1", headers=headers).status_code == 200
-        assert time.monotonic() - began < 1
+        assert time.monotonic() - began < 5  # without a free thread it takes the 20 s of a wait
         world.api.bus.change([answered(world.api.bus.get(number)) for number in ids])
         assert {one.result(10).status_code for one in asked} == {200}
 
@@ -112,7 +112,7 @@ def test_a_wait_ends_at_its_time(world: ApiWorld) -> None:
     began = time.monotonic()
 
     assert send(world, wait_seconds=0.3).status_code == 202
-    assert 0.3 <= time.monotonic() - began < 2
+    assert 0.3 <= time.monotonic() - began < 5
 
 
 def test_only_so_many_wait(world: ApiWorld, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -57,7 +57,7 @@ class Terminal:
             self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if tls is not None:
             self.socket = tls.wrap_socket(self.socket, server_hostname="localhost")
-        self.socket.settimeout(5)
+        self.socket.settimeout(20)
         Terminal.made.append(self)
 
     def frame(self, msg_id: int, body: bytes = b"", serial: int = 0) -> bytes:
@@ -84,7 +84,7 @@ class Terminal:
         self.send(msg_id, body, serial)
         return self.answer()
 
-    def is_closed(self, within_s: float = 5.0) -> bool:
+    def is_closed(self, within_s: float = 20.0) -> bool:
         """Whether the platform closes the connection."""
         self.socket.settimeout(within_s)
         try:
@@ -156,7 +156,7 @@ def running(data: Path, **settings: object) -> Iterator[Running]:
         process.wait(5)
 
 
-def wait_until(true: Callable[[], bool], within_s: float = 5.0) -> None:
+def wait_until(true: Callable[[], bool], within_s: float = 20.0) -> None:
     """Wait for something that another process does."""
     deadline = time.monotonic() + within_s
     while not true():

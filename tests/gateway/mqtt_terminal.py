@@ -17,7 +17,7 @@ from jtgate.codecs.framing import Frame, FrameReader
 from jtgate.codecs.header import Header, encode_frames, parse_header
 from jtgate.mqtt.address import parse_address
 
-WAIT_S = 10.0
+WAIT_S = 20.0
 
 
 class MqttTerminal:

@@ -56,7 +56,7 @@ class Office:
         """How it stands."""
         return self.bus.get(command_id)
 
-    def until(self, command_id: int, *states: CommandState, within_s: float = 5.0) -> Command:
+    def until(self, command_id: int, *states: CommandState, within_s: float = 20.0) -> Command:
         """Wait for one of some states; for the end of it when none is named."""
         deadline = time.monotonic() + within_s
         while True:
@@ -77,7 +77,7 @@ class Driven(Terminal):
             header, _ = self.answer()
         return self
 
-    def command(self, within_s: float = 5.0) -> tuple[Header, bytes]:
+    def command(self, within_s: float = 20.0) -> tuple[Header, bytes]:
         """The next command."""
         self.socket.settimeout(within_s)
         while True:
@@ -91,10 +91,13 @@ class Driven(Terminal):
 
     def hears_nothing(self, for_s: float = 0.3) -> bool:
         """Whether no command comes for a while."""
+        patience_s = self.socket.gettimeout()
         try:
             self.command(for_s)
         except TimeoutError:
             return True
+        finally:
+            self.socket.settimeout(patience_s)
         return False
 
     def general(self, header: Header, result: int = 0, *, off: int = 0) -> None:

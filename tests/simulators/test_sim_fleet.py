@@ -176,7 +176,7 @@ def test_an_interrupt_stops_sending_and_waits_for_answers() -> None:
     assert fleet.interrupted
     assert not fleet.failed
     assert sent_after == 0
-    assert seconds < 2.0
+    assert seconds < 10.0  # of 60
     assert fleet.tally.answered == fleet.tally.sent
 
 

@@ -45,7 +45,7 @@ __all__ = [
     "keep_connected",
 ]
 
-log = structlog.get_logger("mqtt")
+log = structlog.get_logger("jtgate.mqtt")  # "mqtt" is aiomqtt's, which holds back what is below a warning
 
 #: Unacknowledged messages the broker may send us (MQTT 5; with 3.1.1 the broker's own limit holds).
 RECEIVE_MAXIMUM: Final = 1000

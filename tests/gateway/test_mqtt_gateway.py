@@ -189,9 +189,13 @@ def test_what_came_while_the_gateway_was_away(mosquitto_url: str, topics: Topics
 
 @pytest.mark.parametrize("version", ["5", "3.1.1"])
 def test_the_broker_is_restarted(
-    mosquitto: Callable[..., MosquittoServer], topics: Topics, tmp_path: Path, version: str
+    mosquitto: Callable[..., MosquittoServer],
+    topics: Topics,
+    tmp_path: Path,
+    version: str,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
-    """The gateway goes on when the broker is back; its terminals were silent, not gone; /health tells meanwhile."""
+    """The gateway goes on when the broker is back; its terminals were silent, not gone; /health and the log tell."""
     broker = mosquitto()
     with (
         behind(broker.url, topics, tmp_path, mqtt_version=version) as gateway,
@@ -207,6 +211,9 @@ def test_the_broker_is_restarted(
         # The broker may have gone before it knew that frame 1 was taken: then it brings it again.
         wait_until(lambda: sorted(set(serials(gateway))) == [1, 2], 30)
         wait_until(lambda: connected(tmp_path) == 2, 10)
+        log = capfd.readouterr().err
+        assert log.count("mqtt.connected") >= 4
+        assert log.count("mqtt.connection_failed") >= 2
         assert [event for event, _ in gateway.events()] == ["gateway_started", "online"]
 
 

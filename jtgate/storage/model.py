@@ -224,33 +224,54 @@ class FaceEventRow(NamedTuple):
 
 
 class EpisodeRow(NamedTuple):
-    """Alarm reports that are one and the same alarm. Key: terminal_id, source, alarm_type, started_ms."""
+    """Alarm reports that are one and the same alarm. Key: terminal_id, source, alarm_type, started_ms.
+
+    An episode whose reports turn out to belong to another one, because of reports that came late, is "withdrawn".
+    """
 
     terminal_id: int
     source: str  # as of alarm_events
     alarm_type: int
     started_ms: int
     ended_ms: int | None  # None: still open
-    state: str  # "open", "closed"
+    last_ms: int  # the last report of it
+    state: str  # "open", "closed", "withdrawn"
+    ended_by: str | None  # "end" told so, "cleared" bit, "instant" has no duration, "silence" no end came
     level: int | None  # the gravest
-    report_count: int
+    report_count: int  # different reports
+    repeat_count: int  # reports of the same once more
     latitude: float | None  # where it began
     longitude: float | None
     speed_max_kmh: float | None
-    alarm_number: str | None  # 报警标识号, hex, of the report whose evidence counts
-    evidence_state: str  # "none", "awaited", "partial", "complete"
+    peak_ms: int | None  # when that was
+    places: str  # JSON: [[time_ms, latitude, longitude, speed_kmh], …], see `PLACES_MAX`
+    risk_class: str  # "collision", "distraction", "fatigue", "violation", "harsh", "incident", "vehicle", "area"
+    risk_started_ms: int  # beginning of the risk event that it is part of: same vehicle and class, close together
+    serial: int | None  # 消息流水号 of the first report, which 0x8203 人工确认 quotes
+    alarm_event_id: int | None  # item 0x04, where the terminal asks for confirmation
+    confirmed_ms: int | None  # 0x8203 was answered
+    alarm_number: str | None  # 报警标识号, hex, of the first report that announced evidence
+    alarm_numbers: str  # JSON: all of them, see `ALARM_NUMBERS_MAX`
+    evidence_state: str  # "none", "asked", "arriving", "complete", "incomplete", "refused"
     plate: str | None
     plate_color: int | None
     person: str | None  # driver bound at the time
+    person_confidence: float | None  # how sure that is, 0..1
     waybill: str | None
     updated_ms: int
 
 
+#: Places kept of one episode: the first, the peak, the last, and those between as evenly as they come.
+PLACES_MAX = 20
+#: Identification numbers kept of one episode.
+ALARM_NUMBERS_MAX = 50
+
+
 class EvidenceFileRow(NamedTuple):
-    """A file of evidence 报警附件. Key: terminal_id, alarm_number, file_name."""
+    """A file of evidence 报警附件 or multimedia 多媒体. Key: terminal_id, alarm_number, file_name."""
 
     terminal_id: int
-    alarm_number: str  # 报警标识号, hex
+    alarm_number: str  # 报警标识号, hex; "media:<id>" for a multimedia message 0x0801
     file_name: str
     file_type: int | None  # 0 picture, 1 audio, 2 video, 3 text, 4 other
     channel: int | None
@@ -258,30 +279,80 @@ class EvidenceFileRow(NamedTuple):
     stored_bytes: int | None
     sha256: str | None
     path: str | None  # below the folder of files
-    state: str  # "announced", "receiving", "complete", "incomplete", "given_up"
+    state: str  # "asked", "arriving", "complete", "incomplete", "refused"
+    missing: str | None  # JSON: [[offset, length], …] of what has not come
     announced_ms: int
     completed_ms: int | None
     updated_ms: int
 
 
 class BindingRow(NamedTuple):
-    """Who was on a vehicle, from when to when 人车关联. Key: plate, plate_color, role, person, started_ms.
+    """Who was on a vehicle, from when to when 人车关联. Key: plate, plate_color, role, person, started_ms, revision.
 
-    A closed interval is never rewritten; a correcting one says in `corrects_ms` which it replaces.
+    A closed interval is never rewritten: a row of a later revision corrects it and says which. An interval that is
+    corrected to nothing ends when it started. Nobody knows the driver: `person` is empty.
     """
 
     plate: str
     plate_color: int
     role: str  # "driver" 驾驶员, "escort" 押运员
-    person: str  # key of `persons`
+    person: str  # key of `persons`; "" unknown
     started_ms: int
+    revision: int  # 0 first
     ended_ms: int | None  # None: still on board
     confidence: float  # 0..1
     sources: str  # JSON: what spoke for it, each with its own confidence
     conflict: str | None  # JSON: who else was named, and by what
     terminal_id: int | None
-    corrects_ms: int | None
+    corrects: str | None  # JSON: {"person", "started_ms", "revision"} of the row that this one replaces
     reason: str | None
+    updated_ms: int
+
+
+class BindingConflictRow(NamedTuple):
+    """Evidence about persons that does not agree. Key: plate, plate_color, role, kind, person, other, started_ms."""
+
+    plate: str
+    plate_color: int
+    role: str
+    kind: str  # "presence", "card_lent", "not_on_waybill", "phone_away", "no_binding", "no_escort", "two_vehicles"
+    person: str  # who is bound, "" nobody
+    other: str  # who else was named, "" nobody
+    started_ms: int
+    ended_ms: int | None
+    facts: str  # JSON: what spoke for whom
+    state: str  # "open", "closed", "withdrawn"
+    updated_ms: int
+
+
+class PhoneFixRow(NamedTuple):
+    """Where the phone of a person was 手机定位. Key: person, fix_time_ms, fingerprint."""
+
+    person: str  # key of `persons`
+    fix_time_ms: int
+    fingerprint: int  # of place and accuracy
+    received_ms: int
+    latitude: float  # WGS-84
+    longitude: float
+    accuracy_m: float
+    speed_kmh: float | None
+    heading_deg: float | None
+    source: str  # who told it
+    updated_ms: int
+
+
+class DriverOverrideRow(NamedTuple):
+    """Who drove by the word of an inspector. Key: plate, plate_color, role, started_ms, made_ms."""
+
+    plate: str
+    plate_color: int
+    role: str
+    started_ms: int
+    made_ms: int  # when it was entered
+    ended_ms: int | None
+    person: str  # "" takes an earlier override back
+    made_by: str  # name of the token
+    evidence: str  # what it rests on
     updated_ms: int
 
 
@@ -291,6 +362,7 @@ class TripRow(NamedTuple):
     terminal_id: int
     started_ms: int
     ended_ms: int | None  # None: still under way
+    state: str  # "open", "closed", "withdrawn"
     plate: str | None
     plate_color: int | None
     start_latitude: float | None
@@ -299,10 +371,72 @@ class TripRow(NamedTuple):
     end_longitude: float | None
     distance_km: float
     drive_s: int
+    stop_s: int
+    speed_max_kmh: float | None
     point_count: int
+    bad_point_count: int  # reports in it that are no valid points (P2)
+    inferred_s: int  # of gaps over 300 s, judged by their mean speed (P4)
     laden: int | None  # 1 laden 重载, 0 empty 空载, None unknown
     waybill: str | None
     driver: str | None  # key of `persons`
+    updated_ms: int
+
+
+class StopRow(NamedTuple):
+    """A stop 停车 (P4). Key: terminal_id, started_ms."""
+
+    terminal_id: int
+    started_ms: int
+    ended_ms: int | None  # None: still standing
+    state: str  # "open", "closed", "withdrawn"
+    latitude: float | None
+    longitude: float | None
+    is_rest: int  # 1 when it has lasted 1,200 s
+    acc_off_ms: int | None  # since when the ignition is off within it
+    point_count: int
+    inferred_s: int
+    updated_ms: int
+
+
+class ZoneVisitRow(NamedTuple):
+    """A vehicle in a zone. Key: terminal_id, zone, entered_ms."""
+
+    terminal_id: int
+    zone: str  # key of `zones`
+    entered_ms: int
+    exited_ms: int | None  # None: still in it
+    zone_kind: str
+    state: str  # "open", "closed", "withdrawn"
+    uncertain: int  # 1 when reports were missing for over 300 s at a border
+    enter_latitude: float | None
+    enter_longitude: float | None
+    speed_max_kmh: float | None
+    stop_s: int
+    plate: str | None
+    plate_color: int | None
+    person: str | None
+    waybill: str | None
+    laden: int | None
+    updated_ms: int
+
+
+class PointQualityRow(NamedTuple):
+    """How many reports of a terminal and local day are valid points (q4). Key: terminal_id, day_ms."""
+
+    terminal_id: int
+    day_ms: int  # beginning of the day, +08:00
+    point_count: int
+    valid_count: int
+    faults: str  # JSON: check -> count
+    updated_ms: int
+
+
+class CheckpointRow(NamedTuple):
+    """What the derivation knows of a terminal after its facts up to a time. Key: terminal_id, at_ms."""
+
+    terminal_id: int
+    at_ms: int  # newest fact in it
+    state: bytes
     updated_ms: int
 
 
@@ -347,7 +481,14 @@ class StoreBatch:
     episodes: list[EpisodeRow] = field(default_factory=list)
     evidence_files: list[EvidenceFileRow] = field(default_factory=list)
     bindings: list[BindingRow] = field(default_factory=list)
+    binding_conflicts: list[BindingConflictRow] = field(default_factory=list)
+    phone_fixes: list[PhoneFixRow] = field(default_factory=list)
+    driver_overrides: list[DriverOverrideRow] = field(default_factory=list)
     trips: list[TripRow] = field(default_factory=list)
+    stops: list[StopRow] = field(default_factory=list)
+    zone_visits: list[ZoneVisitRow] = field(default_factory=list)
+    point_quality: list[PointQualityRow] = field(default_factory=list)
+    checkpoints: list[CheckpointRow] = field(default_factory=list)
     terminals: list[TerminalUpdate] = field(default_factory=list)
     opened: list[SessionOpened] = field(default_factory=list)
     closed: list[SessionClosed] = field(default_factory=list)

@@ -211,6 +211,21 @@ class Store(Protocol):
         """
         ...
 
+    def changed(self, table: str, *, since_ms: int, after_id: int = 0, limit: int = 1000) -> list[Row]:
+        """Rows of one of `tables.READABLE` that were written since a time, by `updated_ms` and `id`, with `terminal`.
+
+        Args:
+            table: its name.
+            since_ms: first `updated_ms`. Whoever looks again and again goes back a few seconds each time: a row may be
+                seen a moment after its time.
+            after_id: of the rows of that very `updated_ms`, those with a higher `id` only.
+            limit: rows.
+
+        Raises:
+            StoreError: there is no such table.
+        """
+        ...
+
     def alarm_events(self, *, terminal: str | None = None, from_ms: int = 0, limit: int = 1000) -> list[Row]:
         """Alarm events by alarm time, newest first."""
         ...

@@ -8,7 +8,8 @@ from api_world import COUNTY, OURS, THEIRS, ApiWorld, problem
 
 from jtgate.codecs.timebase import iso_ms, now_ms
 from jtgate.storage import open_store
-from jtgate.storage.contract.rows import alarm, binding, episode, evidence, face, position, trip, write
+from jtgate.storage.contract.derived_rows import binding, episode, evidence, trip
+from jtgate.storage.contract.rows import alarm, face, position, write
 from jtgate.storage.registry import KINDS
 
 ALL = sorted([*OURS, *THEIRS])

@@ -13,6 +13,7 @@ import pytest
 from storage_backends import StoreUnderTest
 
 from jtgate.codecs.timebase import now_ms
+from jtgate.storage.contract.derived_rows import binding, evidence
 from jtgate.storage.contract.rows import (
     DAY_MS,
     HOUR_MS,
@@ -20,10 +21,8 @@ from jtgate.storage.contract.rows import (
     T0_MS,
     TWO,
     alarm,
-    binding,
     card,
     closed,
-    evidence,
     message,
     opened,
     position,

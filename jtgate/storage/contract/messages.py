@@ -3,15 +3,14 @@
 from typing import Any, Final
 
 from jtgate.storage.contract.checking import StoreOpener, holds, integer, promise, same
+from jtgate.storage.contract.derived_rows import READABLE_ROWS, evidence
 from jtgate.storage.contract.rows import (
     ONE,
-    READABLE_ROWS,
     T0_MS,
     TWO,
     alarm,
     card,
     counts,
-    evidence,
     message,
     opened,
     part,

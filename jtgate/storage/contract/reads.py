@@ -1,17 +1,17 @@
 """What readers ask: last positions, events, facts, views, and how much there is."""
 
+import json
 from typing import Any
 
 from jtgate.codecs.timebase import now_ms
 from jtgate.storage.contract.checking import holds, integer, promise, refused, same
+from jtgate.storage.contract.derived_rows import READABLE_ROWS, binding
 from jtgate.storage.contract.rows import (
     DAY_MS,
     ONE,
-    READABLE_ROWS,
     T0_MS,
     TWO,
     alarm,
-    binding,
     card,
     counts,
     message,
@@ -96,14 +96,15 @@ def events_and_messages_come_newest_first(store: Store) -> None:
 
 @promise
 def facts_come_back_with_their_values(store: Store) -> None:
-    """Episodes, files, pictures, bindings and trips give back every field, and the number of their terminal."""
+    """Everything derived gives back every field, and the number of its terminal where it has one."""
     same(set(READABLE_ROWS), set(READABLE), "tables of facts that grow")
     for name, make in READABLE_ROWS.items():
         row = make(1, T0_MS)
         empty = make(2, T0_MS + 1, **{field: None for field in row._fields if field in _MAY_BE_NULL[name]})
         write(store, **{name: [row, empty]})
         found = store.facts(name)
-        same([item["terminal"] for item in found], [TWO, ONE], f"terminals of {name}")
+        terminals = [TWO, ONE] if READABLE[name].has_terminal else [None, None]
+        same([item["terminal"] for item in found], terminals, f"terminals of {name}")
         for item, expected in zip(found, (empty, row), strict=True):
             same({field: item[field] for field in row._fields}, expected._asdict(), f"row of {name}")
 
@@ -112,12 +113,21 @@ def facts_come_back_with_their_values(store: Store) -> None:
 _MAY_BE_NULL = {
     "face_events": {"session_id", "spool_seq", "serial", "alarm_number", "image_sha256", "image_path", "engine"}
     | {"score", "threshold", "result", "person"},
-    "episodes": {"ended_ms", "level", "latitude", "longitude", "speed_max_kmh", "alarm_number", "plate"}
-    | {"plate_color", "person", "waybill"},
-    "evidence_files": {"file_type", "channel", "announced_bytes", "stored_bytes", "sha256", "path", "completed_ms"},
-    "bindings": {"ended_ms", "conflict", "corrects_ms", "reason"},
+    "episodes": {"ended_ms", "level", "latitude", "longitude", "speed_max_kmh", "alarm_number", "plate", "ended_by"}
+    | {"plate_color", "person", "person_confidence", "waybill", "peak_ms", "serial", "alarm_event_id", "confirmed_ms"},
+    "evidence_files": {"file_type", "channel", "announced_bytes", "stored_bytes", "sha256", "path", "completed_ms"}
+    | {"missing"},
+    "bindings": {"ended_ms", "conflict", "corrects", "reason"},
+    "binding_conflicts": {"ended_ms"},
+    "phone_fixes": {"speed_kmh", "heading_deg"},
+    "driver_overrides": {"ended_ms"},
+    "stops": {"ended_ms", "latitude", "longitude", "acc_off_ms"},
+    "zone_visits": {"exited_ms", "enter_latitude", "enter_longitude", "speed_max_kmh", "plate", "plate_color"}
+    | {"person", "waybill", "laden"},
+    "point_quality": set(),
+    "checkpoints": set(),
     "trips": {"ended_ms", "plate", "plate_color", "start_latitude", "start_longitude", "end_latitude"}
-    | {"end_longitude", "laden", "waybill", "driver"},
+    | {"end_longitude", "laden", "waybill", "driver", "speed_max_kmh"},
 }
 
 
@@ -132,12 +142,49 @@ def facts_by_terminal_and_time(store: Store) -> None:
             return [(integer(row[field]) - T0_MS) // 1000 for row in store.facts(table, **query)]
 
         same(seconds(), [3, 2, 1, 0], f"{name} of all")
-        same(seconds(terminal=TWO), [3, 1], f"{name} of a terminal")
+        same(seconds(terminal=TWO), [3, 1] if READABLE[name].has_terminal else [], f"{name} of a terminal")
         same(seconds(from_ms=T0_MS + 1000, to_ms=T0_MS + 2000), [2, 1], f"{name} of a range")
         same(seconds(limit=1), [3], f"the newest of {name}")
         same(seconds(terminal="unheard of"), [], f"{name} of a terminal that is not there")
     with refused(StoreError, "facts of a table that is not read like this"):
         store.facts("positions")
+
+
+@promise
+def what_changed_is_told_in_order(store: Store) -> None:
+    """Rows come by the time of their writing, page by page; one that is written again comes again."""
+    for name, make in READABLE_ROWS.items():
+        rows = [make(1, T0_MS + n * 1000, updated_ms=T0_MS + (3 - n) * 10) for n in range(3)]
+        write(store, **{name: rows})
+
+        def times(table: str = name, **query: Any) -> list[int]:
+            return [integer(row["updated_ms"]) - T0_MS for row in store.changed(table, **query)]
+
+        same(times(since_ms=0), [10, 20, 30], f"changed {name}")
+        same(times(since_ms=T0_MS + 20), [20, 30], f"changed {name} since a time")
+        first = store.changed(name, since_ms=0, limit=1)[0]
+        after = times(since_ms=integer(first["updated_ms"]), after_id=integer(first["id"]))
+        same(after, [20, 30], f"changed {name} after a row")
+        write(store, **{name: [rows[2]._replace(updated_ms=T0_MS + 99)]})
+        same(times(since_ms=0), [20, 30, 99], f"changed {name} after a row was written again")
+    with refused(StoreError, "changes of a table that is not read like this"):
+        store.changed("positions", since_ms=0)
+
+
+@promise
+def views_leave_out_what_does_not_stand(store: Store) -> None:
+    """Rows that were withdrawn, and bindings that a later revision corrects, are in the tables and not in the views."""
+    for name in ("episodes", "trips", "stops", "zone_visits", "binding_conflicts"):
+        make = READABLE_ROWS[name]
+        write(store, **{name: [make(1, T0_MS), make(1, T0_MS + 1000, state="withdrawn")]})
+        same((len(store.facts(name)), len(store.view(name))), (2, 1), f"rows and view of {name}")
+    first = binding(1, T0_MS, revision=0, corrects=None)
+    corrects = json.dumps({"person": first.person, "started_ms": first.started_ms, "revision": 0})
+    second = binding(1, T0_MS, revision=1, corrects=corrects, ended_ms=T0_MS + 5000)
+    nothing = binding(1, T0_MS + 9000, revision=0, corrects=None, ended_ms=T0_MS + 9000)
+    write(store, bindings=[first, second, nothing])
+    found = store.view("who_drove_what")
+    same([(row["ended_ms"], row["revision"]) for row in found], [(T0_MS + 5000, 1)], "bindings that stand")
 
 
 @promise

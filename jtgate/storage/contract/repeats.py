@@ -3,18 +3,24 @@
 from typing import Any, Final
 
 from jtgate.storage.contract.checking import StoreOpener, promise, refused, same
+from jtgate.storage.contract.derived_rows import (
+    READABLE_ROWS,
+    binding,
+    conflict,
+    episode,
+    evidence,
+    override,
+    phone_fix,
+    visit,
+)
 from jtgate.storage.contract.positions import packed_reports
 from jtgate.storage.contract.rows import (
     DAY_MS,
-    READABLE_ROWS,
     T0_MS,
     alarm,
     as_row,
-    binding,
     card,
     counts,
-    episode,
-    evidence,
     message,
     opened,
     part,
@@ -204,13 +210,24 @@ def a_newer_row_replaces(store: Store) -> None:
 
 @promise
 def facts_have_their_keys(store: Store) -> None:
-    """Episodes, files, bindings and trips that differ in one part of their key are different rows."""
+    """Derived rows that differ in one part of their key are different rows."""
     rows: dict[str, list[Any]] = {
         "episodes": [episode(), episode(2), episode(1, T0_MS + 1), episode(1, T0_MS, 2), episode(source="jt808:flag")],
         "evidence_files": [evidence(), evidence(2), evidence(number=1), evidence(alarm_number="01")],
-        "bindings": [binding(), binding(2), binding(started_ms=T0_MS + 1), binding(number=1), binding(role="escort")],
+        "bindings": [
+            binding(),
+            binding(2),
+            binding(started_ms=T0_MS + 1),
+            binding(number=1),
+            binding(role="escort"),
+            binding(revision=0),
+        ],
+        "binding_conflicts": [conflict(), conflict(2), conflict(other=""), conflict(kind="card_lent")],
+        "driver_overrides": [override(), override(2), override(made_ms=T0_MS), override(role="escort")],
+        "phone_fixes": [phone_fix(), phone_fix(2), phone_fix(fingerprint=1)],
+        "zone_visits": [visit(), visit(2), visit(zone="Z002"), visit(entered_ms=T0_MS + 1)],
     }
-    for name in ("face_events", "trips"):
+    for name in ("face_events", "trips", "stops", "point_quality", "checkpoints"):
         make = READABLE_ROWS[name]
         rows[name] = [make(1, T0_MS), make(2, T0_MS), make(1, T0_MS + 1)]
     same(set(rows), set(READABLE), "tables of facts that grow")
@@ -270,8 +287,12 @@ def _only_row(store: Store, table: str, expected: Any, what: str) -> None:
 
 def _other_value(row: Any) -> dict[str, object]:
     """Another value of some field that is not in the key."""
-    for name, value in (("state", "other"), ("kind", "compare"), ("confidence", 0.5), ("drive_s", 1)):
-        if name in row._fields:
+    values: tuple[tuple[str, Any], ...] = (
+        *(("state", "other"), ("state", b"other"), ("kind", "compare"), ("confidence", 0.5)),
+        *(("drive_s", 1), ("source", "other"), ("evidence", "other"), ("faults", "{}")),
+    )
+    for name, value in values:
+        if isinstance(getattr(row, name, None), type(value)):
             return {name: value}
     return {}
 

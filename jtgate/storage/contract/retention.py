@@ -4,10 +4,10 @@ from typing import Final
 
 from jtgate.codecs.timebase import now_ms
 from jtgate.storage.contract.checking import holds, integer, promise, same
+from jtgate.storage.contract.derived_rows import READABLE_ROWS, checkpoint, phone_fix
 from jtgate.storage.contract.rows import (
     DAY_MS,
     LAST_TIME_MS,
-    READABLE_ROWS,
     T0_MS,
     alarm,
     card,
@@ -21,7 +21,7 @@ from jtgate.storage.contract.rows import (
 )
 from jtgate.storage.model import Written
 from jtgate.storage.store import Store
-from jtgate.storage.tables import KEPT_LONG, KEPT_LONG_DAYS
+from jtgate.storage.tables import CHECKPOINT_DAYS, ENDS, KEPT_LONG, KEPT_LONG_DAYS
 
 #: Days away from T0, so that a back end that deletes whole days has nothing to decide.
 _OLD_MS: Final = T0_MS - 5 * DAY_MS
@@ -104,13 +104,28 @@ def what_alarms_and_trips_tell_stays_for_years(store: Store) -> None:
     for table in KEPT_LONG:
         make = READABLE_ROWS[table.name]
         rows = {age: make(1, at_ms) for age, at_ms in ages_ms.items()}
-        if "ended_ms" in table.columns:
-            rows["open"] = make(2, ages_ms["old"], ended_ms=None)
+        for end in set(ENDS) & set(table.columns):
+            rows["open"] = make(2, ages_ms["old"], **{end: None})
         write(store, **{table.name: list(rows.values())})
         _retain(store, now)
         left = {tuple(row[name] for name in table.key) for row in store.facts(table.name)}
         expected = {tuple(getattr(row, name) for name in table.key) for age, row in rows.items() if age != "old"}
         same(left, expected, f"keys of {table.name} that stay")
+
+
+@promise
+def checkpoints_and_phones_go_early(store: Store) -> None:
+    """Checkpoints go after a few days however long all else is kept; where phones were goes with the positions."""
+    now = now_ms()
+    ages_ms = [now - DAY_MS * days for days in (CHECKPOINT_DAYS - 1, CHECKPOINT_DAYS + 1, 20)]
+    write(
+        store,
+        checkpoints=[checkpoint(1, at_ms) for at_ms in ages_ms],
+        phone_fixes=[phone_fix(1, at_ms) for at_ms in ages_ms],
+    )
+    _retain(store, now - DAY_MS * 10)
+    same([row["at_ms"] for row in store.facts("checkpoints")], ages_ms[:1], "checkpoints that stay")
+    same([row["fix_time_ms"] for row in store.facts("phone_fixes")], ages_ms[:2], "phone fixes that stay")
 
 
 @promise

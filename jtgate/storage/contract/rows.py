@@ -1,15 +1,12 @@
 """Rows to try a store with: everything but the key follows from the key, as it does in life."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 
 from jtgate.storage.model import (
     POSITION_COLUMNS,
     AlarmEventRow,
-    BindingRow,
     CardEventRow,
-    EpisodeRow,
-    EvidenceFileRow,
     FaceEventRow,
     MessageRow,
     PartRow,
@@ -18,7 +15,6 @@ from jtgate.storage.model import (
     SessionClosed,
     SessionOpened,
     StoreBatch,
-    TripRow,
     Written,
 )
 from jtgate.storage.store import Store
@@ -210,101 +206,3 @@ def face(terminal_id: int = 1, event_time_ms: int = T0_MS, fingerprint: int = 7,
         updated_ms=event_time_ms + 900,
     )
     return row._replace(**values)
-
-
-def episode(terminal_id: int = 1, started_ms: int = T0_MS, alarm_type: int = 1, **values: Any) -> EpisodeRow:
-    """An alarm from its beginning to its end."""
-    row = EpisodeRow(
-        terminal_id=terminal_id,
-        source="jsatl12:0x65",
-        alarm_type=alarm_type,
-        started_ms=started_ms,
-        ended_ms=started_ms + 60_000,
-        state="closed",
-        level=2,
-        report_count=4,
-        latitude=41.1,
-        longitude=122.0,
-        speed_max_kmh=71.5,
-        alarm_number="00ff",
-        evidence_state="complete",
-        plate="辽A12345",
-        plate_color=2,
-        person="210000000001",
-        waybill="W-1",
-        updated_ms=started_ms + 60_000,
-    )
-    return row._replace(**values)
-
-
-def evidence(terminal_id: int = 1, announced_ms: int = T0_MS, number: int = 0, **values: Any) -> EvidenceFileRow:
-    """A file of evidence."""
-    row = EvidenceFileRow(
-        terminal_id=terminal_id,
-        alarm_number="00ff",
-        file_name=f"02_65_0000_{number}_{announced_ms}.mp4",
-        file_type=2,
-        channel=65,
-        announced_bytes=0xFFFFFFFF,
-        stored_bytes=5 << 30,
-        sha256="cd" * 32,
-        path="2026/09/21/2.mp4",
-        state="complete",
-        announced_ms=announced_ms,
-        completed_ms=announced_ms + 9000,
-        updated_ms=announced_ms + 9000,
-    )
-    return row._replace(**values)
-
-
-def binding(terminal_id: int | None = 1, started_ms: int = T0_MS, number: int = 0, **values: Any) -> BindingRow:
-    """Somebody was on a vehicle."""
-    row = BindingRow(
-        plate=f"辽A0000{terminal_id or 0}",
-        plate_color=2,
-        role="driver",
-        person=f"21000000000{number}",
-        started_ms=started_ms,
-        ended_ms=started_ms + HOUR_MS,
-        confidence=0.95,
-        sources='[{"card": 0.95}]',
-        conflict=None,
-        terminal_id=terminal_id,
-        corrects_ms=started_ms - 1000,
-        reason="card",
-        updated_ms=started_ms + HOUR_MS,
-    )
-    return row._replace(**values)
-
-
-def trip(terminal_id: int = 1, started_ms: int = T0_MS, **values: Any) -> TripRow:
-    """A run between two stops."""
-    row = TripRow(
-        terminal_id=terminal_id,
-        started_ms=started_ms,
-        ended_ms=started_ms + HOUR_MS,
-        plate="辽A12345",
-        plate_color=2,
-        start_latitude=41.1,
-        start_longitude=122.0,
-        end_latitude=-41.2,
-        end_longitude=-122.3,
-        distance_km=48.25,
-        drive_s=3400,
-        point_count=340,
-        laden=1,
-        waybill="W-1",
-        driver="210000000001",
-        updated_ms=started_ms + HOUR_MS,
-    )
-    return row._replace(**values)
-
-
-#: A row of each table of `tables.READABLE`, of a terminal and a time.
-READABLE_ROWS: Final[Mapping[str, Callable[..., Any]]] = {
-    "face_events": face,
-    "episodes": episode,
-    "evidence_files": evidence,
-    "bindings": binding,
-    "trips": trip,
-}

@@ -8,7 +8,6 @@ from jtgate.storage.model import (
     POSITION_COLUMNS,
     RESEND_WINDOW_MS,
     AlarmEventRow,
-    CardEventRow,
     MessageRow,
     PartRow,
     QuarantineRow,
@@ -21,7 +20,7 @@ from jtgate.storage.postgres.connection import Link
 from jtgate.storage.postgres.schema import views_schema
 from jtgate.storage.postgres.times import column, moment, selected
 from jtgate.storage.store import Key, Row, StoreError, TimedKey
-from jtgate.storage.tables import BY_KEY, POSITIONS, READABLE, Table, paged
+from jtgate.storage.tables import ALARM_EVENTS, BY_KEY, CARD_EVENTS, POSITIONS, Table, paged, readable
 
 #: The newest live position of terminal `t`; the bound steps over what lies in the future.
 _NEWEST_LIVE: Final = f"""
@@ -206,16 +205,15 @@ class Reader:
         """See Store."""
         known = paged(table, matching or {})
         at = f"e.{column(known.time)}"
-        conditions = [_of_terminals("e", terminals), f"{at} >= %(from)s"]
+        theirs = _of_terminals("e", terminals) if known.has_terminal or terminals is None else "false"
+        conditions = [theirs, f"{at} >= %(from)s"]
         conditions += [f"e.{column(name)} = %(m_{name})s" for name in matching or {}]
         if to_ms is not None:
             conditions.append(f"{at} <= %(to)s")
         if before is not None:
             conditions.append(f"({at}, e.id) < (%(time)s, %(row_id)s)")
         return self._rows(
-            f"SELECT t.terminal, e.id, {selected('e', known.columns)} FROM {table} AS e "
-            f"LEFT JOIN terminals AS t ON t.id = e.terminal_id WHERE {' AND '.join(conditions)} "
-            f"ORDER BY {at} DESC, e.id DESC LIMIT %(limit)s",
+            f"{_select(known)} WHERE {' AND '.join(conditions)} ORDER BY {at} DESC, e.id DESC LIMIT %(limit)s",
             terminals=_listed(terminals),
             limit=limit,
             row_id=before[1] if before else None,
@@ -224,9 +222,19 @@ class Reader:
             **{f"m_{name}": value for name, value in (matching or {}).items()},
         )
 
+    def changed(self, table: str, *, since_ms: int, after_id: int = 0, limit: int = 1000) -> list[Row]:
+        """See Store."""
+        return self._rows(
+            f"{_select(readable(table))} WHERE (e.updated, e.id) > (%(since)s, %(after_id)s) "
+            "ORDER BY e.updated, e.id LIMIT %(limit)s",
+            since=moment(since_ms),
+            after_id=after_id,
+            limit=limit,
+        )
+
     def alarm_events(self, *, terminal: str | None = None, from_ms: int = 0, limit: int = 1000) -> list[Row]:
         """See Store."""
-        return self._newest("alarm_events", AlarmEventRow._fields, "alarm_time_ms", terminal, from_ms, None, limit)
+        return self._newest(ALARM_EVENTS, terminal, from_ms, None, limit)
 
     def alarm_events_after(self, after_id: int, *, limit: int = 1000) -> list[Row]:
         """See Store. One transaction at a time gives out their ids (`writes`), so they are seen in order."""
@@ -243,16 +251,13 @@ class Reader:
 
     def card_events(self, *, terminal: str | None = None, from_ms: int = 0, limit: int = 1000) -> list[Row]:
         """See Store."""
-        return self._newest("card_events", CardEventRow._fields, "device_time_ms", terminal, from_ms, None, limit)
+        return self._newest(CARD_EVENTS, terminal, from_ms, None, limit)
 
     def facts(
         self, table: str, *, terminal: str | None = None, from_ms: int = 0, to_ms: int | None = None, limit: int = 1000
     ) -> list[Row]:
         """See Store."""
-        known = READABLE.get(table)
-        if known is None:
-            raise StoreError(f"{table} is not read this way")
-        return self._newest(known.name, known.columns, known.time, terminal, from_ms, to_ms, limit)
+        return self._newest(readable(table), terminal, from_ms, to_ms, limit)
 
     def messages(self, *, terminal: str | None = None, msg_id: int | None = None, limit: int = 1000) -> list[Row]:
         """See Store. In the order of arrival."""
@@ -329,19 +334,16 @@ class Reader:
 
     def _newest(
         self,
-        table: str,
-        fields: Iterable[str],
-        time: str,
+        table: Table,
         terminal: str | None,
         from_ms: int,
         to_ms: int | None,
         limit: int,
     ) -> list[Row]:
-        at = f"e.{column(time)}"
+        at = f"e.{column(table.time)}"
+        theirs = _of_terminal("e", terminal) if table.has_terminal or terminal is None else "false"
         return self._rows(
-            f"SELECT t.terminal, e.id, {selected('e', fields)} FROM {table} AS e "
-            "LEFT JOIN terminals AS t ON t.id = e.terminal_id "
-            f"WHERE {_of_terminal('e', terminal)} AND {at} >= %(from)s "
+            f"{_select(table)} WHERE {theirs} AND {at} >= %(from)s "
             f"{'' if to_ms is None else f'AND {at} <= %(to)s'} ORDER BY {at} DESC, e.id DESC LIMIT %(limit)s",
             terminal=terminal,
             limit=limit,
@@ -350,6 +352,15 @@ class Reader:
 
     def _rows(self, statement: str, **values: object) -> list[Row]:
         return list(self._reads.rows(statement, values))
+
+
+def _select(table: Table) -> str:
+    """Rows of a table with their terminal; some tables have none."""
+    own = "t.id = e.terminal_id" if table.has_terminal else "false"
+    return (
+        f"SELECT t.terminal, e.id, {selected('e', table.columns)} FROM {table.name} AS e "
+        f"LEFT JOIN terminals AS t ON {own}"
+    )
 
 
 def _of_terminal(alias: str, terminal: str | None) -> str:

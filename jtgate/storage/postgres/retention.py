@@ -10,7 +10,7 @@ from jtgate.codecs import timebase
 from jtgate.storage.postgres.connection import Link
 from jtgate.storage.postgres.times import column, moment
 from jtgate.storage.postgres.writes import add_count
-from jtgate.storage.tables import KEPT_LONG, KEPT_LONG_DAYS, Table
+from jtgate.storage.tables import CHECKPOINT_DAYS, CHECKPOINTS, ENDS, KEPT_LONG, KEPT_LONG_DAYS, PHONE_FIXES, Table
 
 _DAY_MS: Final = 86_400_000
 
@@ -38,12 +38,13 @@ DELETE FROM quarantine WHERE id IN (
 """
 
 
-def _of_long_keeping(table: Table) -> str:
-    ended = "AND ended IS NOT NULL" if "ended_ms" in table.columns else ""
+def _by_time(table: Table, before: str) -> str:
+    """Rows whose own time is past; what has not ended stays."""
+    ended = "".join(f"AND {column(name)} IS NOT NULL" for name in ENDS if name in table.columns)
     at = column(table.time)
     return f"""
         DELETE FROM {table.name} WHERE id IN (
-            SELECT id FROM {table.name} WHERE {at} < %(long_before)s {ended} ORDER BY {at} LIMIT %(rows_max)s
+            SELECT id FROM {table.name} WHERE {at} < %({before})s {ended} ORDER BY {at} LIMIT %(rows_max)s
         )
     """
 
@@ -55,17 +56,21 @@ _DELETIONS: Final = (
     ("messages", _BY_ARRIVAL.format(table="messages", time="received")),
     ("sessions", _SESSIONS),
     ("quarantine", _QUARANTINE),
-    *((table.name, _of_long_keeping(table)) for table in KEPT_LONG),
+    *((table.name, _by_time(table, "long_before")) for table in KEPT_LONG),
+    (PHONE_FIXES.name, _by_time(PHONE_FIXES, "before")),
+    (CHECKPOINTS.name, _by_time(CHECKPOINTS, "checkpoints_before")),
 )
 
 
 def delete_before(link: Link, before_ms: int, rows_max: int) -> int:
     """Delete at most `rows_max` rows per statement that are older than `before_ms`; rows deleted."""
     deleted = 0
+    now_ms = timebase.now_ms()
     params = {
         "before": moment(before_ms),
         "before_ms": before_ms,
-        "long_before": moment(min(before_ms, timebase.now_ms() - KEPT_LONG_DAYS * _DAY_MS)),
+        "long_before": moment(min(before_ms, now_ms - KEPT_LONG_DAYS * _DAY_MS)),
+        "checkpoints_before": moment(now_ms - CHECKPOINT_DAYS * _DAY_MS),
         "rows_max": rows_max,
     }
     for table, statement in _DELETIONS:

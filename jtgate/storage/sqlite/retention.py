@@ -7,7 +7,7 @@ tables rise with arrival, so only their low end is looked at. Nothing needs an i
 from jtgate.codecs import timebase
 from jtgate.storage.sqlite.connection import Database
 from jtgate.storage.sqlite.writes import add_count
-from jtgate.storage.tables import KEPT_LONG, KEPT_LONG_DAYS, Table
+from jtgate.storage.tables import CHECKPOINT_DAYS, CHECKPOINTS, ENDS, KEPT_LONG, KEPT_LONG_DAYS, PHONE_FIXES, Table
 
 _DAY_MS = 86_400_000
 
@@ -50,11 +50,12 @@ DELETE FROM position_hours WHERE (terminal_id, hour_ms) IN (
 """
 
 
-def _of_long_keeping(table: Table) -> str:
-    ended = "AND ended_ms IS NOT NULL" if "ended_ms" in table.columns else ""
+def _by_time(table: Table, before: str) -> str:
+    """Rows whose own time is past; what has not ended stays."""
+    ended = "".join(f"AND {name} IS NOT NULL" for name in ENDS if name in table.columns)
     return f"""
         DELETE FROM {table.name} WHERE id IN (
-            SELECT id FROM {table.name} WHERE {table.time} < :long_before_ms {ended}
+            SELECT id FROM {table.name} WHERE {table.time} < {before} {ended}
             ORDER BY {table.time} LIMIT :rows_max
         )
     """
@@ -69,15 +70,22 @@ _DELETIONS = (
     ("sessions", _SESSIONS),
     ("quarantine", _QUARANTINE),
     ("position_hours", _HOURS),
-    *((table.name, _of_long_keeping(table)) for table in KEPT_LONG),
+    *((table.name, _by_time(table, ":long_before_ms")) for table in KEPT_LONG),
+    (PHONE_FIXES.name, _by_time(PHONE_FIXES, ":before_ms")),
+    (CHECKPOINTS.name, _by_time(CHECKPOINTS, ":checkpoints_before_ms")),
 )
 
 
 def delete_before(database: Database, before_ms: int, rows_max: int) -> int:
     """Delete at most `rows_max` rows per statement that are older than `before_ms`; rows deleted."""
     deleted = 0
-    long_before_ms = min(before_ms, timebase.now_ms() - KEPT_LONG_DAYS * _DAY_MS)
-    params: dict[str, object] = {"before_ms": before_ms, "long_before_ms": long_before_ms, "rows_max": rows_max}
+    now_ms = timebase.now_ms()
+    params: dict[str, object] = {
+        "before_ms": before_ms,
+        "long_before_ms": min(before_ms, now_ms - KEPT_LONG_DAYS * _DAY_MS),
+        "checkpoints_before_ms": now_ms - CHECKPOINT_DAYS * _DAY_MS,
+        "rows_max": rows_max,
+    }
     for table, sql in _DELETIONS:
         with database.transaction() as connection:
             connection.execute(sql, params)

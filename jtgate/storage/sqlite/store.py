@@ -22,7 +22,7 @@ from jtgate.storage.sqlite.retention import delete_before
 from jtgate.storage.sqlite.rollup import HourlyFigures
 from jtgate.storage.sqlite.writes import COUNTED_TABLES, set_cursor, write_batch
 from jtgate.storage.store import Key, Row, StoreError, StoreTooNew, StoreUnavailable, TimedKey
-from jtgate.storage.tables import BY_KEY, READABLE, paged
+from jtgate.storage.tables import BY_KEY, Table, paged, readable
 
 #: The hot pages of the index on the terminal: about one page of 4 KiB for each of 10,000 terminals.
 CACHE_BYTES = 64 << 20
@@ -285,9 +285,9 @@ class SqliteStore:
         known = paged(table, matching or {})
         same = "".join(f" AND e.{name} = :m_{name}" for name in matching or {})
         time_ms, row_id = before or (None, None)
+        theirs = _of_terminals("e", terminals) if known.has_terminal or terminals is None else "0"
         return self._rows(
-            f"SELECT t.terminal, e.* FROM {table} AS e LEFT JOIN terminals AS t ON t.id = e.terminal_id "
-            f"WHERE {_of_terminals('e', terminals)} AND e.{known.time} BETWEEN :from_ms AND :to_ms {same} "
+            f"{_select(known)} WHERE {theirs} AND e.{known.time} BETWEEN :from_ms AND :to_ms {same} "
             f"{f'AND (e.{known.time}, e.id) < (:time_ms, :row_id)' if before is not None else ''} "
             f"ORDER BY e.{known.time} DESC, e.id DESC LIMIT :limit",
             terminals=_listed(terminals),
@@ -297,6 +297,16 @@ class SqliteStore:
             row_id=row_id,
             limit=limit,
             **{f"m_{name}": value for name, value in (matching or {}).items()},
+        )
+
+    def changed(self, table: str, *, since_ms: int, after_id: int = 0, limit: int = 1000) -> list[Row]:
+        """See Store."""
+        return self._rows(
+            f"{_select(readable(table))} WHERE (e.updated_ms, e.id) > (:since_ms, :after_id) "
+            "ORDER BY e.updated_ms, e.id LIMIT :limit",
+            since_ms=since_ms,
+            after_id=after_id,
+            limit=limit,
         )
 
     def alarm_events(self, *, terminal: str | None = None, from_ms: int = 0, limit: int = 1000) -> list[Row]:
@@ -349,12 +359,10 @@ class SqliteStore:
         self, table: str, *, terminal: str | None = None, from_ms: int = 0, to_ms: int | None = None, limit: int = 1000
     ) -> list[Row]:
         """See Store."""
-        known = READABLE.get(table)
-        if known is None:
-            raise StoreError(f"{table} is not read this way")
+        known = readable(table)
+        theirs = _of_terminal("e", terminal) if known.has_terminal or terminal is None else "0"
         return self._rows(
-            f"SELECT t.terminal, e.* FROM {table} AS e LEFT JOIN terminals AS t ON t.id = e.terminal_id "
-            f"WHERE {_of_terminal('e', terminal)} AND e.{known.time} BETWEEN :from_ms AND :to_ms "
+            f"{_select(known)} WHERE {theirs} AND e.{known.time} BETWEEN :from_ms AND :to_ms "
             f"ORDER BY e.{known.time} DESC, e.id DESC LIMIT :limit",
             terminal=terminal,
             from_ms=from_ms,
@@ -501,6 +509,12 @@ def _connect(path: Path) -> apsw.Connection:
 def _among(field: str, terminals: Collection[str] | None) -> str:
     """Condition that a number of a terminal is one of those in the parameter `terminals`."""
     return "1" if terminals is None else f"{field} IN (SELECT value FROM json_each(:terminals))"
+
+
+def _select(table: Table) -> str:
+    """Rows of a table with their terminal; some tables have none."""
+    own = "t.id = e.terminal_id" if table.has_terminal else "0"
+    return f"SELECT t.terminal, e.* FROM {table.name} AS e LEFT JOIN terminals AS t ON {own}"
 
 
 def _of_terminals(alias: str, terminals: Collection[str] | None) -> str:

@@ -199,7 +199,8 @@ class Server:
         process = self._process
         if process is None:
             raise BenchmarkError("the server does not run")
-        pids = [process.pid, *(pid for name in ("gateway", "pipeline", "api") if (pid := self.pid(name)))]
+        names = ("gateway", "attachments", "pipeline", "api")
+        pids = [process.pid, *(pid for name in names if (pid := self.pid(name)))]
         for pid in pids:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
@@ -220,7 +221,7 @@ class Server:
         return [
             *(sys.executable, "-m", "jtgate.cli"),
             *("serve", "--data", str(self.data), "--host", "127.0.0.1", "--port", str(self.port)),
-            *("--http", f"127.0.0.1:{free_port()}", *flags),
+            *("--http", f"127.0.0.1:{free_port()}", "--attachment-port", "0", *flags),
         ]
 
 

@@ -13,6 +13,7 @@ import fcntl
 import json
 import os
 import shutil
+import socket
 import stat
 import time
 from collections.abc import Mapping
@@ -21,8 +22,10 @@ from typing import Final
 
 GATEWAY: Final = "gateway"
 PIPELINE: Final = "pipeline"
+DERIVER: Final = "deriver"
 API: Final = "api"
 PUBLISHER: Final = "publisher"
+ATTACHMENTS: Final = "attachments"
 DEMO: Final = "demo"
 SUPERVISOR: Final = "supervisor"
 
@@ -32,6 +35,11 @@ API_TOKEN: Final = "api-token"  # noqa: S105  a name
 #: How long a start waits for a lock that is about to be given up, and how often it looks.
 LOCK_WAIT_S: Final = 0.5
 _LOCK_LOOK_S: Final = 0.05
+
+#: Hosts that stand for every address of this machine.
+_ANY_HOST: Final = ("", "0.0.0.0", "::")  # noqa: S104  nothing is bound here
+#: An address of documentation (RFC 5737): no machine has it, but there is a way to it.
+_ELSEWHERE: Final = ("192.0.2.1", 9)
 
 #: The memory file system of Linux.
 _MEMORY_FOLDER: Final = Path("/dev/shm")  # noqa: S108  what we make there is private and checked
@@ -123,6 +131,35 @@ def running(data: Path, name: str) -> dict[str, object] | None:
     facts = read_run_file(data, name)
     pid = facts.get("pid") if facts else None
     return facts if isinstance(pid, int) and is_alive(pid) else None
+
+
+def evidence_address(data: Path, host: str, port: int) -> tuple[str, int] | None:
+    """Where terminals are told to bring evidence files to.
+
+    Args:
+        data: the data folder.
+        host: of the setting attachment_address, "" for the first address of this machine.
+        port: of the same, 0 for the port where the attachment server listens.
+
+    Returns:
+        Host and TCP port; None when no attachment server runs.
+    """
+    facts = running(data, ATTACHMENTS)
+    listens = facts.get("port") if facts else None
+    if facts is None or not isinstance(listens, int):
+        return None
+    bound = str(facts.get("host") or "")
+    return host or (first_address() if bound in _ANY_HOST else bound), port or listens
+
+
+def first_address() -> str:
+    """The address of this machine that it would send from; 127.0.0.1 when it has no network. Nothing is sent."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(_ELSEWHERE)
+        except OSError:
+            return "127.0.0.1"
+        return str(probe.getsockname()[0])
 
 
 def remove_run_file(data: Path, name: str) -> None:

@@ -37,6 +37,7 @@ from jtgate.settings_kinds import (
     URLS,
     Kind,
 )
+from jtgate.storage.s3 import parse_s3
 
 #: Exit code of a configuration error: EX_CONFIG of sysexits.h. Children use it too.
 EX_CONFIG: Final = 78
@@ -65,6 +66,14 @@ class Settings:
     mqtt_subscribers: int = 2  # connections that share the load
     mqtt_version: str = "5"  # 5 | 3.1.1
     mqtt_out: tuple[str, ...] = field(default=())  # brokers that get positions and alarms
+    attachment_port: int = 6810  # -1: no attachment server
+    attachment_address: str = ""  # HOST[:PORT] that terminals are told
+    attachment_open: str = "no"  # no | yes: files of alarms that nobody asked for, too
+    evidence_s3: str = ""  # s3://BUCKET/PREFIX?endpoint=URL: copies of all files
+    evidence_days: float = 190.0
+    routine_media_days: float = 30.0
+    evidence_bytes_max: int = 200 << 20  # of all files of one alarm
+    evidence_asks_max: int = 20  # open at a time, per terminal
     workers: int = 1
     policy: str = "open"  # open | known
     ack: str = "durable"  # durable | received
@@ -281,6 +290,38 @@ TABLE: Final = (
         "Put passwords into the variable.",
     ),
     Setting(
+        "attachment_port",
+        INTEGER,
+        _LISTEN,
+        "TCP and UDP port for evidence files; 0 takes any free one, -1 none: no file is asked for then.",
+        -1,
+        _PORT_MAX,
+    ),
+    Setting(
+        "attachment_address",
+        TEXT,
+        _LISTEN,
+        "HOST or HOST:PORT that terminals are told to bring evidence to; none: the first address of this machine.",
+    ),
+    Setting(
+        "attachment_open",
+        TEXT,
+        _TERMINALS,
+        "yes = also take files of alarms that nobody asked for; in a laboratory only.",
+        choices=("no", "yes"),
+    ),
+    Setting(
+        "evidence_s3",
+        URL,
+        _KEEP,
+        "Copies of all evidence files: s3://BUCKET/PREFIX?endpoint=URL. Keys are taken from AWS_ACCESS_KEY_ID and "
+        "AWS_SECRET_ACCESS_KEY.",
+    ),
+    Setting("evidence_days", NUMBER, _KEEP, "How long evidence files stay; six months at least.", 183),
+    Setting("routine_media_days", NUMBER, _KEEP, "How long multimedia stay that no alarm called for.", 0),
+    Setting("evidence_bytes_max", SIZE, _LIMITS, "Size of all evidence files of one alarm together.", 1 << 20, 1 << 31),
+    Setting("evidence_asks_max", INTEGER, _LIMITS, "Alarms of one terminal whose files are awaited.", 1, 10_000),
+    Setting(
         "workers", INTEGER, _LISTEN, "Gateway processes; more than one needs Redis, so not in this release.", 1, 256
     ),
     Setting(
@@ -365,6 +406,10 @@ OUTLET_OPTIONS: Final = ("name", "format")
 #: May hold a password.
 SECRET: Final = ("store", "redis", "mqtt", "mqtt_out")
 
+_HOST_PORT: Final = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+)(?::(\d{1,5}))?")
+#: The length of the address has one byte in 0x9208, and terminals keep it in short buffers.
+_HOST_BYTES_MAX: Final = 100
+
 _STORES: Final = ("sqlite", "postgresql", "postgres", "timescaledb")
 
 _BY_NAME: Final = {entry.name: entry for entry in TABLE}
@@ -437,6 +482,7 @@ def check_release(settings: Settings) -> None:
             "--redis: Redis is not in this release", "leave --redis out; spool and directory are embedded"
         )
     _check_mqtt(settings)
+    _check_attachments(settings)
     scheme = settings.store.partition(":")[0]  # the rest may hold a password
     if scheme and (scheme not in _STORES or "://" not in settings.store):
         raise BadValue(
@@ -473,9 +519,41 @@ def _check_mqtt(settings: Settings) -> None:
         raise BadValue("--mqtt-up and --mqtt-down are the same topic", "we would read our own answers: name two")
 
 
+def _check_attachments(settings: Settings) -> None:
+    """Port and addresses of the attachment server."""
+    others = [("--port", settings.port)] + ([("--tls-port", settings.tls_port)] if settings.tls_cert else [])
+    for flag, port in others:
+        if settings.attachment_port == port > 0:
+            raise BadValue(f"--attachment-port and {flag} are both {port}", "choose another port for one of them")
+    try:
+        split_address(settings.attachment_address)
+    except ValueError as error:
+        raise BadValue(f"--attachment-address: {error}", "write it as 203.0.113.10 or files.example.org:6810") from None
+    if settings.evidence_s3:
+        try:
+            parse_s3(settings.evidence_s3)
+        except ValueError as error:
+            raise BadValue(f"--evidence-s3: {error}", "docs/evidence.md shows how it is written") from None
+
+
+def split_address(text: str) -> tuple[str, int]:
+    """Host and port of HOST[:PORT]; ("", 0) for what is not said. An IPv6 host stands in brackets.
+
+    Raises:
+        ValueError: it is neither, or 0x9208 has no room for it.
+    """
+    match = _HOST_PORT.fullmatch(text)
+    host, port = (match[1].strip("[]"), int(match[2] or 0)) if match else ("", 0)
+    if text and (not host or port > _PORT_MAX or len(host) > _HOST_BYTES_MAX):
+        raise ValueError(f"expected HOST or HOST:PORT, got {text!r}")
+    return host, port
+
+
 def warnings(settings: Settings) -> list[str]:
     """Settings that work and that nobody should be surprised by later."""
     found = []
+    if settings.attachment_open == "yes":
+        found.append("attachment_open is yes: anybody may bring files (--attachment-open no)")
     if settings.policy == "open":
         found.append("policy is open: any terminal may register (--policy known admits only `jtgate terminals add`)")
     if settings.ack == "received":

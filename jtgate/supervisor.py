@@ -1,7 +1,8 @@
 """The parent behind `jtgate serve`: it starts the processes, restarts what crashes and stops them in order.
 
-Start: gateway, pipeline, api, demo. Stop, on SIGTERM or SIGINT: demo (nothing new is sent), gateway (commits,
-answers, closes), pipeline (stores what is spooled), api (was there to watch). A second signal kills what is left.
+Start: gateway, attachments, pipeline, deriver, api, demo. Stop, on SIGTERM or SIGINT: demo (nothing new is sent),
+gateway (commits, answers, closes), attachments (notes how far files came), pipeline (stores what is spooled), deriver
+(ends its step), api (was there to watch). A second signal kills what is left.
 
     starting ──ready──► running ──exit──► waiting (0.2 s … 30 s) ──► starting
         │                  │
@@ -281,6 +282,8 @@ class Supervisor:
             self._settings = replace(self._settings, port=port)
             if isinstance(tls_port, int) and tls_port:
                 self._settings = replace(self._settings, tls_port=tls_port)
+        elif name == runfiles.ATTACHMENTS and isinstance(port, int):
+            self._settings = replace(self._settings, attachment_port=port)
         elif name == runfiles.API and isinstance(http, str):
             self._settings = replace(self._settings, http=http)
 
@@ -394,8 +397,14 @@ def child_specs(settings: Settings) -> list[ChildSpec]:
     specs = [
         ChildSpec(runfiles.GATEWAY, module("gateway"), announces=True, writes=True, stop_s=10.0),
         ChildSpec(runfiles.PIPELINE, module("pipeline"), writes=True, stop_s=20.0),
+        ChildSpec(runfiles.DERIVER, module("pipeline.derive"), writes=True, stop_s=10.0),
         ChildSpec(runfiles.API, module("api"), announces=True, stop_s=5.0),
     ]
+    if settings.attachment_port >= 0:
+        attachments = ChildSpec(
+            runfiles.ATTACHMENTS, module("gateway.attachments"), announces=True, writes=True, stop_s=10.0
+        )
+        specs.insert(1, attachments)
     if settings.mqtt_out:
         specs.append(ChildSpec(runfiles.PUBLISHER, module("pipeline.publish"), stop_s=10.0))
     if settings.demo:
@@ -403,7 +412,15 @@ def child_specs(settings: Settings) -> list[ChildSpec]:
     return specs
 
 
-STOP_ORDER: Final = (runfiles.DEMO, runfiles.GATEWAY, runfiles.PIPELINE, runfiles.PUBLISHER, runfiles.API)
+STOP_ORDER: Final = (
+    runfiles.DEMO,
+    runfiles.GATEWAY,
+    runfiles.ATTACHMENTS,
+    runfiles.PIPELINE,
+    runfiles.DERIVER,
+    runfiles.PUBLISHER,
+    runfiles.API,
+)
 
 
 def _demo_command(settings: Settings) -> list[str]:

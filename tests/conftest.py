@@ -17,7 +17,11 @@ SHARED_VECTORS = Path(__file__).resolve().parents[2] / "shared" / "vectors"
 
 
 def pytest_configure() -> None:
-    """Have Ctrl-C work in the processes that tests start: a job in the background of a shell is begun without it."""
+    """Have Ctrl-C work in the processes that tests start: a job in the background of a shell is begun without it.
+
+    None of them takes the usual port for evidence: several run at a time.
+    """
+    os.environ.setdefault("JTGATE_ATTACHMENT_PORT", "0")
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 

@@ -154,6 +154,18 @@ class EvidenceDesk(Protocol):
         """
         ...
 
+    def again(self, ask_id: int, now_ms: int) -> Ask:
+        """Open an ask once more that has ended without being complete; any other stays as it is.
+
+        Raises:
+            TooManyAsks: the terminal has too many that are open.
+        """
+        ...
+
+    def of_alarm(self, terminal: str, identification: bytes) -> list[Ask]:
+        """Asks for an identification number, one for each source."""
+        ...
+
     def due(self, now_ms: int, limit: int = 100) -> list[Ask]:
         """Open asks whose time has come."""
         ...
@@ -164,6 +176,10 @@ class EvidenceDesk(Protocol):
 
     def sent(self, ask_id: int, command_id: int, now_ms: int, next_due_ms: int) -> Ask:
         """A 0x9208 was handed to the bus."""
+        ...
+
+    def postpone(self, ask_id: int, due_ms: int) -> None:
+        """Look at an open ask again at another time, without having sent anything."""
         ...
 
     def end(self, ask_id: int, state: AskState, reason: str, now_ms: int) -> Ask:

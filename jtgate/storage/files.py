@@ -47,6 +47,14 @@ class FileStore(Protocol):
         """
         ...
 
-    def delete(self, path: str) -> bool:
-        """Delete what is kept; False when there was nothing."""
+    def delete(self, path: str, *, kept_before_ms: int | None = None) -> bool:
+        """Delete what is kept.
+
+        Args:
+            path: of `put` or `keep`.
+            kept_before_ms: not if the same bytes were kept at this time or later; None deletes in any case.
+
+        Returns:
+            False when there was nothing, or nothing was deleted.
+        """
         ...

@@ -245,7 +245,7 @@ class EpisodeRow(NamedTuple):
     speed_max_kmh: float | None
     peak_ms: int | None  # when that was
     places: str  # JSON: [[time_ms, latitude, longitude, speed_kmh], …], see `PLACES_MAX`
-    risk_class: str  # "collision", "distraction", "fatigue", "violation", "harsh", "incident", "vehicle", "area"
+    risk_class: str  # "collision", "distraction", "fatigue", … see RISKS in pipeline/derive/merging.py
     risk_started_ms: int  # beginning of the risk event that it is part of: same vehicle and class, close together
     serial: int | None  # 消息流水号 of the first report, which 0x8203 人工确认 quotes
     alarm_event_id: int | None  # item 0x04, where the terminal asks for confirmation
@@ -268,18 +268,21 @@ ALARM_NUMBERS_MAX = 50
 
 
 class EvidenceFileRow(NamedTuple):
-    """A file of evidence 报警附件 or multimedia 多媒体. Key: terminal_id, alarm_number, file_name."""
+    """A file of evidence 报警附件 or multimedia 多媒体. Key: terminal_id, alarm_number, file_name.
+
+    Before the terminal has named its files there is one row without a name; it is "withdrawn" when they are known.
+    """
 
     terminal_id: int
     alarm_number: str  # 报警标识号, hex; "media:<id>" for a multimedia message 0x0801
-    file_name: str
+    file_name: str  # "" not known yet
     file_type: int | None  # 0 picture, 1 audio, 2 video, 3 text, 4 other
     channel: int | None
     announced_bytes: int | None
     stored_bytes: int | None
     sha256: str | None
     path: str | None  # below the folder of files
-    state: str  # "asked", "arriving", "complete", "incomplete", "refused"
+    state: str  # "asked", "arriving", "complete", "incomplete", "refused", "withdrawn"
     missing: str | None  # JSON: [[offset, length], …] of what has not come
     announced_ms: int
     completed_ms: int | None

@@ -5,6 +5,8 @@
 <data>/directory.db   the directory
 <data>/access.db      tokens and the audit log
 <data>/commands.db    the command bus, with doorbells in run/bells/
+<data>/evidence.db    the desk of evidence
+<data>/files/         files by their hash
 """
 
 from pathlib import Path
@@ -13,10 +15,14 @@ from typing import NamedTuple
 from jtgate.storage.access import Access
 from jtgate.storage.commands import CommandBus
 from jtgate.storage.directory import Directory
+from jtgate.storage.evidence import EvidenceDesk
+from jtgate.storage.folder import FolderFiles
+from jtgate.storage.s3 import S3Files, parse_s3
 from jtgate.storage.spool import SpoolProgress, SpoolReader, SpoolWriter
 from jtgate.storage.sqlite.access import SqliteAccess
 from jtgate.storage.sqlite.commands import SqliteCommandBus
 from jtgate.storage.sqlite.directory import SqliteDirectory
+from jtgate.storage.sqlite.evidence import ASKS_MAX, SqliteEvidenceDesk
 from jtgate.storage.sqlite.progress import FileSpoolProgress
 from jtgate.storage.sqlite.spool import SqliteSpoolWriter
 from jtgate.storage.sqlite.spool_reader import SqliteSpoolReader
@@ -29,6 +35,8 @@ DIRECTORY_NAME = "directory.db"
 ACCESS_NAME = "access.db"
 COMMANDS_NAME = "commands.db"
 BELLS_NAME = "run/bells"
+EVIDENCE_NAME = "evidence.db"
+FILES_NAME = "files"
 
 _SQLITE = "sqlite:///"
 _POSTGRES = ("postgresql", "postgres")
@@ -111,6 +119,35 @@ def open_commands(data: Path) -> CommandBus:
         CommandsUnavailable: it cannot be opened now.
     """
     return SqliteCommandBus(data / COMMANDS_NAME, data / BELLS_NAME)
+
+
+def open_evidence(data: Path, *, asks_max: int = ASKS_MAX) -> EvidenceDesk:
+    """Open the desk of evidence in the data folder.
+
+    Args:
+        data: the data folder.
+        asks_max: open asks of one terminal, for whoever asks.
+
+    Raises:
+        EvidenceUnavailable: it cannot be opened now.
+    """
+    return SqliteEvidenceDesk(data / EVIDENCE_NAME, asks_max=asks_max)
+
+
+def open_files(data: Path, s3: str = "", *, uploads: bool = False) -> FolderFiles:
+    """Open the files in the data folder.
+
+    Args:
+        data: the data folder.
+        s3: "" or the setting evidence_s3, where copies go.
+        uploads: this process makes the copies; one at a time may.
+
+    Raises:
+        FileStoreUnavailable: the folder cannot be made.
+        ValueError: `s3` is no address of a bucket.
+    """
+    root = data / FILES_NAME
+    return S3Files(root, parse_s3(s3), uploads=uploads) if s3 else FolderFiles(root)
 
 
 def open_spool_writer(data: Path, *, bytes_max: int, keep_us: int) -> SpoolWriter:

@@ -202,7 +202,7 @@ class Store(Protocol):
             terminals: of these only; None for all.
             from_ms: first time.
             to_ms: last time, included.
-            matching: column -> value that it must have.
+            matching: column, or "id" -> value that it must have; of a frozenset one of its values.
             before: time and id of the last row of the page before.
             limit: rows.
 

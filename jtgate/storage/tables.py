@@ -159,7 +159,7 @@ def readable(name: str) -> Table:
 
 
 def paged(name: str, columns: Collection[str]) -> Table:
-    """A table of PAGED that has these columns.
+    """A table of PAGED that has these columns, among which may be "id".
 
     Raises:
         StoreError: there is no such table, or it lacks one of them.
@@ -167,6 +167,6 @@ def paged(name: str, columns: Collection[str]) -> Table:
     known = PAGED.get(name)
     if known is None:
         raise StoreError(f"{name} is not read page by page")
-    if missing := sorted(set(columns) - set(known.columns)):
+    if missing := sorted(set(columns) - {*known.columns, "id"}):
         raise StoreError(f"{name} has no column {', '.join(missing)}")
     return known

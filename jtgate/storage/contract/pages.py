@@ -60,6 +60,11 @@ def events_page_by_page(store: Store) -> None:
     same(ask(terminals=[]), [], "those of none")
     same(sorted(ask(from_ms=T0_MS + 1000, to_ms=T0_MS + 2000)), list(range(4, 12)), "those of a time")
     same(sorted(ask(matching={"level": 1, "terminal_id": 1})), [3, 9, 15], "those with a value")
+    some = {"terminal_id": frozenset({1, 2}), "source": frozenset({"nothing", alarms[0].source}), "level": 1}
+    same(sorted(ask(matching=some)), [n for n in range(20) if n % 3 < 2 and n % 2], "those with one of some values")
+    same(ask(matching={"source": frozenset()}), [], "those with one of no values")
+    last = store.page("alarm_events", limit=1)[0]
+    same(ask(matching={"id": last["id"]}), [last["fingerprint"]], "the one of an id")
 
 
 @promise

@@ -120,11 +120,12 @@ def checkpoints_and_phones_go_early(store: Store) -> None:
     ages_ms = [now - DAY_MS * days for days in (CHECKPOINT_DAYS - 1, CHECKPOINT_DAYS + 1, 20)]
     write(
         store,
-        checkpoints=[checkpoint(1, at_ms) for at_ms in ages_ms],
+        checkpoints=[*(checkpoint(1, at_ms) for at_ms in ages_ms), *(checkpoint(2, at_ms) for at_ms in ages_ms[1:])],
         phone_fixes=[phone_fix(1, at_ms) for at_ms in ages_ms],
     )
     _retain(store, now - DAY_MS * 10)
-    same([row["at_ms"] for row in store.facts("checkpoints")], ages_ms[:1], "checkpoints that stay")
+    left = [(row["terminal_id"], row["at_ms"]) for row in store.facts("checkpoints")]
+    same(left, [(1, ages_ms[0]), (2, ages_ms[1])], "checkpoints that stay: the newest of a silent terminal does")
     same([row["fix_time_ms"] for row in store.facts("phone_fixes")], ages_ms[:2], "phone fixes that stay")
 
 

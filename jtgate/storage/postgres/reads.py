@@ -207,7 +207,7 @@ class Reader:
         at = f"e.{column(known.time)}"
         theirs = _of_terminals("e", terminals) if known.has_terminal or terminals is None else "false"
         conditions = [theirs, f"{at} >= %(from)s"]
-        conditions += [f"e.{column(name)} = %(m_{name})s" for name in matching or {}]
+        conditions += [_matches(name, value) for name, value in (matching or {}).items()]
         if to_ms is not None:
             conditions.append(f"{at} <= %(to)s")
         if before is not None:
@@ -219,7 +219,7 @@ class Reader:
             row_id=before[1] if before else None,
             time=moment(before[0]) if before else None,
             **{"from": moment(from_ms), "to": moment(to_ms)},
-            **{f"m_{name}": value for name, value in (matching or {}).items()},
+            **{f"m_{name}": _bound(value) for name, value in (matching or {}).items()},
         )
 
     def changed(self, table: str, *, since_ms: int, after_id: int = 0, limit: int = 1000) -> list[Row]:
@@ -373,6 +373,15 @@ def _of_terminal(alias: str, terminal: str | None) -> str:
 def _among(field: str, terminals: Collection[str] | None) -> str:
     """Condition that a number of a terminal is one of those in the parameter `terminals`."""
     return "true" if terminals is None else f"{field} = ANY(%(terminals)s)"
+
+
+def _matches(name: str, value: object) -> str:
+    """Condition that a column has a value, or one of several."""
+    return f"e.{column(name)} = {f'ANY(%(m_{name})s)' if isinstance(value, frozenset) else f'%(m_{name})s'}"
+
+
+def _bound(value: object) -> object:
+    return list(value) if isinstance(value, frozenset) else value
 
 
 def _of_terminals(alias: str, terminals: Collection[str] | None) -> str:

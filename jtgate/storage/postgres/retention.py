@@ -36,6 +36,14 @@ DELETE FROM quarantine WHERE id IN (
     SELECT id FROM quarantine WHERE received_us < %(before_ms)s * 1000 ORDER BY received_us LIMIT %(rows_max)s
 )
 """
+#: The newest of a terminal stays: with it, it goes on after weeks in which nothing was heard of it.
+_CHECKPOINTS: Final = """
+DELETE FROM checkpoints WHERE id IN (
+    SELECT id FROM checkpoints AS c WHERE at < %(checkpoints_before)s
+    AND EXISTS (SELECT 1 FROM checkpoints AS n WHERE n.terminal_id = c.terminal_id AND n.at > c.at)
+    ORDER BY at LIMIT %(rows_max)s
+)
+"""
 
 
 def _by_time(table: Table, before: str) -> str:
@@ -58,7 +66,7 @@ _DELETIONS: Final = (
     ("quarantine", _QUARANTINE),
     *((table.name, _by_time(table, "long_before")) for table in KEPT_LONG),
     (PHONE_FIXES.name, _by_time(PHONE_FIXES, "before")),
-    (CHECKPOINTS.name, _by_time(CHECKPOINTS, "checkpoints_before")),
+    (CHECKPOINTS.name, _CHECKPOINTS),
 )
 
 

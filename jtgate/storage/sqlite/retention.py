@@ -43,6 +43,14 @@ DELETE FROM quarantine WHERE id IN (
     ORDER BY received_us LIMIT :rows_max
 )
 """
+#: The newest of a terminal stays: with it, it goes on after weeks in which nothing was heard of it.
+_CHECKPOINTS = """
+DELETE FROM checkpoints WHERE id IN (
+    SELECT id FROM checkpoints AS c WHERE at_ms < :checkpoints_before_ms
+    AND EXISTS (SELECT 1 FROM checkpoints AS n WHERE n.terminal_id = c.terminal_id AND n.at_ms > c.at_ms)
+    ORDER BY at_ms LIMIT :rows_max
+)
+"""
 _HOURS = """
 DELETE FROM position_hours WHERE (terminal_id, hour_ms) IN (
     SELECT terminal_id, hour_ms FROM position_hours WHERE hour_ms < :before_ms ORDER BY hour_ms LIMIT :rows_max
@@ -72,7 +80,7 @@ _DELETIONS = (
     ("position_hours", _HOURS),
     *((table.name, _by_time(table, ":long_before_ms")) for table in KEPT_LONG),
     (PHONE_FIXES.name, _by_time(PHONE_FIXES, ":before_ms")),
-    (CHECKPOINTS.name, _by_time(CHECKPOINTS, ":checkpoints_before_ms")),
+    (CHECKPOINTS.name, _CHECKPOINTS),
 )
 
 

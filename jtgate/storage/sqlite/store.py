@@ -283,7 +283,7 @@ class SqliteStore:
     ) -> list[Row]:
         """See Store."""
         known = paged(table, matching or {})
-        same = "".join(f" AND e.{name} = :m_{name}" for name in matching or {})
+        same = "".join(f" AND {_matches(name, value)}" for name, value in (matching or {}).items())
         time_ms, row_id = before or (None, None)
         theirs = _of_terminals("e", terminals) if known.has_terminal or terminals is None else "0"
         return self._rows(
@@ -296,7 +296,7 @@ class SqliteStore:
             time_ms=time_ms,
             row_id=row_id,
             limit=limit,
-            **{f"m_{name}": value for name, value in (matching or {}).items()},
+            **{f"m_{name}": _bound(value) for name, value in (matching or {}).items()},
         )
 
     def changed(self, table: str, *, since_ms: int, after_id: int = 0, limit: int = 1000) -> list[Row]:
@@ -515,6 +515,16 @@ def _select(table: Table) -> str:
     """Rows of a table with their terminal; some tables have none."""
     own = "t.id = e.terminal_id" if table.has_terminal else "0"
     return f"SELECT t.terminal, e.* FROM {table.name} AS e LEFT JOIN terminals AS t ON {own}"
+
+
+def _matches(name: str, value: object) -> str:
+    """Condition that a column has a value, or one of several."""
+    several = f"IN (SELECT value FROM json_each(:m_{name}))"
+    return f"e.{name} {several if isinstance(value, frozenset) else f'= :m_{name}'}"
+
+
+def _bound(value: object) -> object:
+    return json.dumps(sorted(value)) if isinstance(value, frozenset) else value
 
 
 def _of_terminals(alias: str, terminals: Collection[str] | None) -> str:

@@ -46,6 +46,7 @@ CREATE TABLE episodes (
     UNIQUE (terminal_id, source, alarm_type, started_ms)
 ) STRICT;
 CREATE INDEX episodes_time ON episodes (started_ms);
+CREATE INDEX episodes_terminal ON episodes (terminal_id, started_ms);
 CREATE INDEX episodes_open ON episodes (terminal_id) WHERE ended_ms IS NULL;
 CREATE INDEX episodes_plate ON episodes (plate, started_ms);
 CREATE INDEX episodes_changed ON episodes (updated_ms, id);
@@ -223,6 +224,7 @@ CREATE TABLE zone_visits (
     UNIQUE (terminal_id, zone, entered_ms)
 ) STRICT;
 CREATE INDEX zone_visits_time ON zone_visits (entered_ms);
+CREATE INDEX zone_visits_terminal ON zone_visits (terminal_id, entered_ms);
 CREATE INDEX zone_visits_zone ON zone_visits (zone, entered_ms);
 CREATE INDEX zone_visits_changed ON zone_visits (updated_ms, id);
 
@@ -303,7 +305,7 @@ SELECT
     a.level,
     a.alarm_number,
     a.attachment_count,
-    f.file_name,
+    cast(nullif(f.file_name, '') AS text) AS file_name,
     f.file_type,
     f.channel,
     f.announced_bytes,
@@ -317,7 +319,8 @@ SELECT
     f.missing
 FROM alarm_events AS a
 INNER JOIN terminals AS t ON t.id = a.terminal_id
-LEFT JOIN evidence_files AS f ON f.terminal_id = a.terminal_id AND f.alarm_number = a.alarm_number
+LEFT JOIN evidence_files AS f
+    ON f.terminal_id = a.terminal_id AND f.alarm_number = a.alarm_number AND f.state <> 'withdrawn'
 WHERE a.alarm_number IS NOT NULL;
 
 -- Who was on which vehicle, in which role, from when to when, and how sure that is; names as they were valid then.

@@ -339,6 +339,31 @@ def commands(plan: Plan, _folder: Path) -> Iterator[Row]:
         )
 
 
+def evidence(plan: Plan, _folder: Path) -> Iterator[Row]:
+    """Files of many terminals at once, beside a plain copy of the same bytes."""
+    found = json.loads(of_script("attachment_bench.py", "--json", *plan.flags, core=None))
+    what = f"evidence of {found['terminals']} terminals at once, a photo and {found['video_mb']:g} MB each"
+    yield Row(
+        f"{what}, {found['breaks']} links broke: files identical by hash",
+        f"{found['identical']} of {found['files']}",
+        "all",
+        found["identical"] == found["files"],
+        found,
+    )
+    yield Row(
+        f"{what}: speed beside a plain TCP copy to disk",
+        f"{found['mb_per_s']:,.0f} MB/s, copy {found['copy_mb_per_s']:,.0f} MB/s: ratio {found['ratio']:.2f}",
+        "",
+        good=None,
+    )
+    yield Row(
+        f"{what}: memory of the server",
+        f"peak {found['rss_peak_mb']:.0f} MB, grown by {found['rss_grown_mb']:.1f} MB on the way",
+        f"≤ {found['flat_mb']:.0f} MB",
+        found["rss_grown_mb"] <= found["flat_mb"],
+    )
+
+
 def storage(_plan: Plan, folder: Path) -> Iterator[Row]:
     """Spool and store alone, on the disk of the others."""
     for line in of_script("storage_bench.py", "--folder", str(folder)).splitlines():
@@ -392,6 +417,7 @@ PARTS: dict[str, Callable[[Plan, Path], Iterator[Row]]] = {
     "pipeline": pipeline,
     "storage": storage,
     "commands": commands,
+    "evidence": evidence,
     "store": stored_per_second,
     "postgres": stored_in_postgres,
 }

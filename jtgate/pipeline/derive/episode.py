@@ -1,12 +1,13 @@
 """An episode on its way: what both machines of alarms keep of one, and the row that it makes."""
 
 import json
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
 from jtgate.storage.model import ALARM_NUMBERS_MAX, PLACES_MAX, EpisodeRow
 
+TABLE: Final = "episodes"
 #: Places kept evenly; beside them the one of the peak and the last one.
 _SAMPLES_MAX: Final = PLACES_MAX - 2
 
@@ -54,40 +55,63 @@ class Episode(msgspec.Struct, frozen=True):
         """What tells it from others of its terminal."""
         return self.source, self.alarm_type, self.started_ms
 
-    def add(self, report: Report) -> "Episode":
-        """With one report more; it is open again."""
+    def add(self, report: Report, *, is_repeat: bool = False) -> "Episode":
+        """With one report more; it is open again.
+
+        Args:
+            report: no older than the last one.
+            is_repeat: it says the same once more, as a bit does that waits for its answer.
+        """
         place = (report.time_ms, report.latitude, report.longitude, report.speed_kmh)
-        samples, stride = _sampled(self.samples, self.stride, self.reports, place)
-        faster = report.speed_kmh is not None and (self.peak is None or report.speed_kmh > (self.peak[3] or 0.0))
-        numbers = self.numbers
-        if report.alarm_number and report.alarm_number not in numbers and len(numbers) < ALARM_NUMBERS_MAX:
-            numbers = (*numbers, report.alarm_number)
+        samples, stride = _sampled(self.samples, self.stride, self.reports + self.repeats, place)
         return msgspec.structs.replace(
             self,
             last_ms=report.time_ms,
             ended_ms=None,
             ended_by=None,
-            level=report.level if self.level is None else max(self.level, report.level or 0),
-            reports=self.reports + 1,
-            peak=place if faster else self.peak,
+            level=_graver(self.level, report.level),
+            reports=self.reports + (not is_repeat),
+            repeats=self.repeats + is_repeat,
+            peak=_faster(self.peak, place),
             samples=samples,
             stride=stride,
             last_place=place,
             alarm_event_id=self.alarm_event_id if self.alarm_event_id is not None else report.alarm_event_id,
-            numbers=numbers,
+            numbers=_united(self.numbers, (report.alarm_number,) if report.alarm_number else ()),
         )
 
     def end(self, at_ms: int, by: str) -> "Episode":
         """Ended."""
         return msgspec.structs.replace(self, ended_ms=at_ms, ended_by=by)
 
-    def repeat(self) -> "Episode":
-        """A report has said the same once more."""
-        return msgspec.structs.replace(self, repeats=self.repeats + 1)
+    def repeat(self, level: int | None) -> "Episode":
+        """A report has said the same once more, at most that it is graver."""
+        return msgspec.structs.replace(self, repeats=self.repeats + 1, level=_graver(self.level, level))
+
+    def absorb(self, later: "Episode") -> "Episode":
+        """Together with one that began after it and has turned out to be part of it; when it ended is left open."""
+        samples = tuple(sorted((*self.samples, *later.samples), key=lambda place: place[0]))
+        while len(samples) > _SAMPLES_MAX:
+            samples = samples[::2]
+        return msgspec.structs.replace(
+            self,
+            last_ms=max(self.last_ms, later.last_ms),
+            ended_ms=None,
+            ended_by=None,
+            level=_graver(self.level, later.level),
+            reports=self.reports + later.reports,
+            repeats=self.repeats + later.repeats,
+            peak=_faster(self.peak, later.peak),
+            samples=samples,
+            stride=max(self.stride, later.stride),
+            last_place=later.last_place if later.last_ms > self.last_ms else self.last_place,
+            alarm_event_id=self.alarm_event_id if self.alarm_event_id is not None else later.alarm_event_id,
+            numbers=_united(self.numbers, later.numbers),
+        )
 
     def row(self, terminal_id: int) -> EpisodeRow:
         """Its row, without what is filled in when it is written."""
-        places = {place[0]: place for place in (*self.samples, self.peak, self.last_place) if place is not None}
+        places = {place[0]: place for place in (*self.samples, self.last_place, self.peak) if place is not None}
         return EpisodeRow(
             terminal_id=terminal_id,
             source=self.source,
@@ -106,7 +130,7 @@ class Episode(msgspec.Struct, frozen=True):
             peak_ms=self.peak[0] if self.peak else None,
             places=json.dumps([places[at] for at in sorted(places)], separators=(",", ":")),
             risk_class=self.risk,
-            risk_started_ms=self.started_ms,
+            risk_started_ms=self.started_ms,  # until merging.risk_starts is done over both machines
             serial=self.serial,
             alarm_event_id=self.alarm_event_id,
             confirmed_ms=None,
@@ -124,12 +148,34 @@ class Episode(msgspec.Struct, frozen=True):
 
 def begin(source: str, alarm_type: int, risk: str, report: Report) -> Episode:
     """An episode that begins with a report."""
-    first: dict[str, Any] = {
-        "latitude": report.latitude,
-        "longitude": report.longitude,
-        "serial": report.serial,
-    }
-    return Episode(source, alarm_type, risk, report.time_ms, report.time_ms, **first).add(report)
+    return Episode(
+        source,
+        alarm_type,
+        risk,
+        report.time_ms,
+        report.time_ms,
+        latitude=report.latitude,
+        longitude=report.longitude,
+        serial=report.serial,
+    ).add(report)
+
+
+def _graver(one: int | None, other: int | None) -> int | None:
+    if one is None or other is None:
+        return other if one is None else one
+    return max(one, other)
+
+
+def _faster(peak: Place | None, place: Place | None) -> Place | None:
+    """The place with the higher speed, the earlier one of equals."""
+    if peak is None or place is None or place[3] is None:
+        return peak if place is None or place[3] is None else place
+    return place if place[3] > (peak[3] or 0.0) else peak
+
+
+def _united(numbers: tuple[str, ...], more: tuple[str, ...]) -> tuple[str, ...]:
+    new = tuple(number for number in more if number not in numbers)
+    return (*numbers, *new)[:ALARM_NUMBERS_MAX] if new else numbers
 
 
 def _sampled(samples: tuple[Place, ...], stride: int, number: int, place: Place) -> tuple[tuple[Place, ...], int]:

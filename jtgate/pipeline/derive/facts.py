@@ -5,11 +5,14 @@ fingerprint is lower. So the order of arrival never shows.
 """
 
 import json
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from operator import itemgetter
 from typing import Any, Final, NamedTuple, Protocol, TypeVar, cast
 
 from jtgate.storage.model import POSITION_COLUMNS, PositionRow
 
+_FINGERPRINT_OF: Final[Callable[[PositionRow], Any]] = itemgetter(POSITION_COLUMNS.index("fingerprint"))
 _EXTRA: Final = POSITION_COLUMNS.index("extra_items")
 _COLUMN: Final = {name: index for index, name in enumerate(POSITION_COLUMNS)}
 
@@ -34,6 +37,7 @@ class Second(NamedTuple):
     alarm_event_id: int | None
     extra_items: str | None  # JSON of items without a column, among them 0x11 to 0x13, of all of them
     report_count: int
+    abnormal_driving_flags: int = 0  # of all of them
 
 
 class AlarmItem(NamedTuple):
@@ -54,20 +58,21 @@ class AlarmItem(NamedTuple):
     alarm_id: int  # 报警ID, 0 when not given
 
 
-def second_of(rows: Iterable[PositionRow]) -> Second:
+def second_of(rows: Sequence[PositionRow]) -> Second:
     """One second of the positions that a terminal has for it, at least one, in any order.
 
     Args:
         rows: with the same terminal and device time.
     """
-    ordered = sorted(rows, key=lambda row: cast("int", row[_COLUMN["fingerprint"]]))
+    ordered = sorted(rows, key=_FINGERPRINT_OF) if len(rows) > 1 else rows
     first: Any = ordered[0]
     extra = first[_EXTRA] if len(ordered) == 1 else _all_items(ordered)
-    alarm = video = 0
+    alarm = video = driving = 0
     received = first[_COLUMN["received_ms"]]
     for row in cast("list[Any]", ordered):
         alarm |= row[_COLUMN["alarm_flags"]]
         video |= row[_COLUMN["video_alarm_flags"]] or 0
+        driving |= row[_COLUMN["abnormal_driving_flags"]] or 0
         received = min(received, row[_COLUMN["received_ms"]])
     return Second(
         time_ms=first[_COLUMN["device_time_ms"]],
@@ -87,6 +92,7 @@ def second_of(rows: Iterable[PositionRow]) -> Second:
         alarm_event_id=first[_COLUMN["alarm_event_id"]],
         extra_items=extra,
         report_count=len(ordered),
+        abnormal_driving_flags=driving,
     )
 
 
@@ -108,10 +114,17 @@ class Rows:
 
     def __init__(self) -> None:
         self.tables: dict[str, dict[Key, Any]] = {}
+        self.limits: Counter[str] = Counter()  # how often a fold came to a limit of its state, by the limit's name
 
     def put(self, table: str, key: Key, row: Any) -> None:
         """Note a row, in place of an earlier one of the same key."""
         self.tables.setdefault(table, {})[key] = row
+
+    def update(self, other: "Rows") -> None:
+        """Note the rows of another one, in place of those of the same keys."""
+        for table, found in other.tables.items():
+            self.tables.setdefault(table, {}).update(found)
+        self.limits.update(other.limits)
 
 
 F_contra = TypeVar("F_contra", contravariant=True)
@@ -131,4 +144,8 @@ class Machine(Protocol[S, F_contra]):
 
     def step(self, state: S, fact: F_contra, rows: Rows, terminal_id: int) -> S:
         """State after a fact; rows that it makes or changes go into `rows`, those still open as well."""
+        ...
+
+    def held(self, state: S, rows: Rows, terminal_id: int) -> None:
+        """Rows of what goes on or may go on, as they are in a state."""
         ...

@@ -1,38 +1,39 @@
-"""Episodes of alarm bits: 报警标志 of 0x0200, 视频相关报警 of item 0x14, and areas and routes of items 0x11 to 0x13.
+"""Episodes of alarm bits: 报警标志 of 0x0200, 视频相关报警 and 异常驾驶行为 of JT/T 1078, areas of items 0x11 to 0x13.
 
     held bit (H)       an episode is a run of seconds in which the bit is set; the first one without it ends it
-    answered bit (A)   the terminal clears it when it gets the platform's answer (§4.2): clearing ends nothing, so the
-                       episode ends with its last report
-    area, route        bits 1, 20, 21, 22 with their item: one episode for each area and direction
+    answered bit (A)   the terminal clears it when it gets the platform's answer (§4.2): clearing ends nothing. It is
+                       an instant, what follows within the gap is the same once more
+    area, route        bits 1, 20, 21, 22 with their item: one episode for each area and direction. Reports that repeat
+                       bit 20, 21 or 22 without the item are about the area that was told last
+    driving            bit 5 of item 0x14 with item 0x18, which tells what the driver did: one for each bit of that
 
-Runs no further apart than the gap of their type are one episode: a condition that comes and goes, and bits that are
-repeated until they are answered. The rules are in merging.toml.
+Runs no further apart than the gap of their type are one episode, up to its longest. The rules are in merging.toml.
 
-A bit stays as it is until a report says otherwise. An episode that goes on is written when it begins, when it ends, and
-once a minute of its own time.
+A bit stays as it is until a report says otherwise, but for no longer than the silence of its type. An episode that goes
+on is written when it begins, when it ends, and once a minute of its own time.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple
 
 import msgspec
 
 from jtgate.pipeline.alarms import SOURCE_FLAG, SOURCE_VIDEO
 from jtgate.pipeline.derive import merging
-from jtgate.pipeline.derive.episode import Episode, Report, begin
+from jtgate.pipeline.derive.episode import TABLE, Episode, Report, begin
 from jtgate.pipeline.derive.facts import Rows, Second
+from jtgate.pipeline.derive.merging import SOURCE_AREA, SOURCE_DRIVING, Rule
 
-TABLE: Final = "episodes"
-SOURCE_AREA: Final = "jt808:area"
-#: Episodes of one terminal that may go on; beyond it the one heard of longest ago does not.
+#: Episodes of one terminal that may go on; beyond it the one heard of longest ago does not (counted in Rows.limits).
 RUNS_MAX: Final = 128
-#: A bit stays as it is until a report says otherwise. An episode that goes on is written so often, in its own time.
+#: An episode that goes on is written so often, in its own time.
 WRITE_MS: Final = 60_000
 
-#: Bit -> item that tells its area: 超速 0x11, 进出区域 and 进出路线 0x12, 路段行驶时间 0x13.
-_ITEM_OF: Final = {1: "0x11", 20: "0x12", 21: "0x12", 22: "0x13"}
-_AREA_BITS: Final = sum(1 << bit for bit in _ITEM_OF)
+#: Bits that an item tells more of: 超速 0x11, 进出区域 and 进出路线 0x12, 路段行驶时间 0x13.
+_AREA_BITS: Final = 1 << 1 | 1 << 20 | 1 << 21 | 1 << 22
+#: 异常驾驶行为 of item 0x14, of which item 0x18 tells more.
+_DRIVING_BIT: Final = 1 << 5
 
 
 class Run(msgspec.Struct, frozen=True):
@@ -40,18 +41,20 @@ class Run(msgspec.Struct, frozen=True):
 
     episode: Episode
     is_set: bool  # in the last second
-    written_ms: int
+    written: Episode  # as it was written last
 
 
 class FlagsState(msgspec.Struct, frozen=True):
-    """Episodes that go on or may go on, the one heard of longest ago first."""
+    """Episodes that go on or may go on, those that began first first."""
 
     runs: tuple[Run, ...] = ()
 
 
-class _Alarm(NamedTuple):
+class Alarm(NamedTuple):
+    """A bit, or a bit with its area."""
+
     source: str
-    bit: int
+    alarm_type: int
 
 
 class FlagMachine:
@@ -63,42 +66,73 @@ class FlagMachine:
 
     def step(self, state: FlagsState, fact: Second, rows: Rows, terminal_id: int) -> FlagsState:
         """See Machine."""
-        if not (state.runs or fact.alarm_flags or fact.video_alarm_flags):
+        if not (state.runs or fact.alarm_flags or fact.video_alarm_flags or fact.abnormal_driving_flags):
             return state
-        alarms = set(_alarms(fact))
+        state = self.settle(state, fact.time_ms, rows, terminal_id)
+        alarms = _continued(alarms_of(fact), state.runs)
         runs: list[Run] = []
         for run in state.runs:
-            alarm = _Alarm(run.episode.source, run.episode.alarm_type)
-            is_set = alarm in alarms
-            after = _went_on(run, fact) if is_set else _cleared(run, fact.time_ms)
-            if after is None:  # over: what is set now is another one
-                continue
-            alarms.discard(alarm)
+            alarm = Alarm(run.episode.source, run.episode.alarm_type)
+            rule = merging.rule_of(*alarm)
+            if alarm in alarms:
+                alarms.discard(alarm)
+                after = Run(_again(run.episode, fact, rule), is_set=True, written=run.written)
+            elif run.is_set:
+                after = Run(_cleared(run.episode, fact.time_ms, rule), is_set=False, written=run.written)
+            else:
+                after = run
             runs.append(_put(run, after, rows, terminal_id))
         for alarm in sorted(alarms):
-            risk = merging.rule_of(*alarm).risk
-            new = Run(begin(alarm.source, alarm.bit, risk, _report(fact)), is_set=True, written_ms=fact.time_ms)
-            rows.put(TABLE, new.episode.key, new.episode.row(terminal_id))
-            runs.append(new)
-        for lost in runs[:-RUNS_MAX]:
-            if lost.is_set:
-                ended = lost.episode.end(lost.episode.last_ms, "silence")
-                rows.put(TABLE, ended.key, ended.row(terminal_id))
-        return FlagsState(tuple(runs[-RUNS_MAX:]))
+            rule = merging.rule_of(*alarm)
+            episode = _held(begin(alarm.source, alarm.alarm_type, rule.risk, _report(fact)), rule)
+            rows.put(TABLE, episode.key, episode.row(terminal_id))
+            runs.append(Run(episode, is_set=True, written=episode))
+        return FlagsState(_fewest(runs, rows, terminal_id))
+
+    def settle(self, state: FlagsState, now_ms: int, rows: Rows, terminal_id: int) -> FlagsState:
+        """What the passing of time alone decides: runs that cannot go on any more.
+
+        Args:
+            state: before.
+            now_ms: no earlier than the newest fact, no later than the next one.
+            rows: gets what has ended.
+            terminal_id: whose.
+        """
+        kept: list[Run] = []
+        for run in state.runs:
+            episode = run.episode
+            rule = merging.rule_of(episode.source, episode.alarm_type)
+            if run.is_set:
+                if now_ms - episode.last_ms <= rule.silence_ms:
+                    kept.append(run)
+                else:
+                    _put_silent(run, rows, terminal_id)
+            elif (
+                now_ms - (episode.ended_ms or episode.last_ms) <= rule.gap_ms
+                and now_ms - episode.started_ms <= rule.longest_ms
+            ):
+                kept.append(run)
+        return state if len(kept) == len(state.runs) else FlagsState(tuple(kept))
+
+    def held(self, state: FlagsState, rows: Rows, terminal_id: int) -> None:
+        """Rows of what goes on or may go on, as they were written last."""
+        for run in state.runs:
+            rows.put(TABLE, run.written.key, run.written.row(terminal_id))
 
 
-def _alarms(second: Second) -> Iterator[_Alarm]:
+def alarms_of(second: Second) -> set[Alarm]:
     """Alarms that are on in a second."""
-    areas: dict[int, list[str]] = {}
+    found: set[Alarm] = set()
+    areas: dict[int, set[str]] = {}
     if second.alarm_flags & _AREA_BITS and second.extra_items is not None:
         areas = _areas(second.extra_items)
     for bit in _bits(second.alarm_flags):
-        if bit in areas:
-            yield from (_Alarm(source, bit) for source in areas[bit])
-        else:
-            yield _Alarm(SOURCE_FLAG, bit)
-    for bit in _bits(second.video_alarm_flags):
-        yield _Alarm(SOURCE_VIDEO, bit)
+        found.update(Alarm(source, bit) for source in areas.get(bit, (SOURCE_FLAG,)))
+    driving = second.abnormal_driving_flags
+    found.update(Alarm(SOURCE_DRIVING, bit) for bit in _bits(driving))
+    video = second.video_alarm_flags & ~_DRIVING_BIT if driving else second.video_alarm_flags
+    found.update(Alarm(SOURCE_VIDEO, bit) for bit in _bits(video))
+    return found
 
 
 def _bits(flags: int) -> Iterator[int]:
@@ -108,24 +142,35 @@ def _bits(flags: int) -> Iterator[int]:
         flags ^= lowest
 
 
-def _areas(extra_items: str) -> dict[int, list[str]]:
+def _areas(extra_items: str) -> dict[int, set[str]]:
     """Bit -> sources "jt808:area:<kind>:<id>:<direction>" of the items in a report; odd lengths are left to the bit.
 
-    0x11: kind, id (§4.3, none with kind 0). 0x12: kind, id, direction 0 in, 1 out. 0x13: id, time, result.
-    Kinds are 1 circle, 2 rectangle, 3 polygon, 4 route (of 0x11: 4 segment).
+    0x11: kind, id (§4.4, none with kind 0). 0x12: kind, id, direction 0 in, 1 out. 0x13: id, time, result.
+    Kinds are 1 circle, 2 rectangle, 3 polygon, 4 route (of 0x11 and 0x13: segment). The area stands in the source
+    because the key of an episode has no other place for it: in one second a truck may enter several.
     """
-    found: dict[int, list[str]] = {}
+    found: dict[int, set[str]] = {}
     for item in json.loads(extra_items):
         raw = bytes.fromhex(item["raw"])
-        number = int.from_bytes(raw[1:5])
         if item["id"] == "0x11" and len(raw) == 5:
-            found.setdefault(1, []).append(f"{SOURCE_AREA}:{raw[0]}:{number}")
+            found.setdefault(1, set()).add(f"{SOURCE_AREA}:{raw[0]}:{int.from_bytes(raw[1:])}")
         elif item["id"] == "0x12" and len(raw) == 6:
             bit = 21 if raw[0] == 4 else 20  # 路线
-            found.setdefault(bit, []).append(f"{SOURCE_AREA}:{raw[0]}:{number}:{raw[5]}")
+            found.setdefault(bit, set()).add(f"{SOURCE_AREA}:{raw[0]}:{int.from_bytes(raw[1:5])}:{raw[5]}")
         elif item["id"] == "0x13" and len(raw) == 7:
-            found.setdefault(22, []).append(f"{SOURCE_AREA}:4:{int.from_bytes(raw[:4])}:{raw[6]}")
+            found.setdefault(22, set()).add(f"{SOURCE_AREA}:4:{int.from_bytes(raw[:4])}:{raw[6]}")
     return found
+
+
+def _continued(alarms: set[Alarm], runs: Iterable[Run]) -> set[Alarm]:
+    """A bit that waits for its answer, once its area was told, is about that area until it is cleared."""
+    for run in reversed(tuple(runs)):
+        episode = run.episode
+        bit = Alarm(SOURCE_FLAG, episode.alarm_type)
+        if run.is_set and bit in alarms and episode.ended_by == "instant" and episode.source != SOURCE_FLAG:
+            alarms.discard(bit)
+            alarms.add(Alarm(episode.source, episode.alarm_type))
+    return alarms
 
 
 def _report(second: Second) -> Report:
@@ -139,31 +184,47 @@ def _report(second: Second) -> Report:
     )
 
 
-def _went_on(run: Run, second: Second) -> Run | None:
-    """The bit is set in this second; None when it was clear for longer than the gap."""
-    episode = run.episode
-    rule = merging.rule_of(episode.source, episode.alarm_type)
-    if not run.is_set and second.time_ms - (episode.ended_ms or episode.last_ms) > rule.gap_ms:
-        return None
-    return Run(episode.add(_report(second)), is_set=True, written_ms=run.written_ms)
+def _held(episode: Episode, rule: Rule) -> Episode:
+    """A held bit is open as long as it is set, one that waits for its answer is over at once."""
+    return episode.end(episode.last_ms, "instant") if rule.answered else episode
 
 
-def _cleared(run: Run, at_ms: int) -> Run | None:
-    """The bit is clear in this second; None when the episode cannot go on any more."""
-    episode = run.episode
-    rule = merging.rule_of(episode.source, episode.alarm_type)
-    if run.is_set:
-        ended = episode.end(episode.last_ms, "instant") if rule.answered else episode.end(at_ms, "cleared")
-        return Run(ended, is_set=False, written_ms=run.written_ms)
-    return None if at_ms - (episode.ended_ms or episode.last_ms) > rule.gap_ms else run
+def _again(episode: Episode, second: Second, rule: Rule) -> Episode:
+    return _held(episode.add(_report(second), is_repeat=rule.answered), rule)
+
+
+def _cleared(episode: Episode, at_ms: int, rule: Rule) -> Episode:
+    return episode if rule.answered else episode.end(at_ms, "cleared")
 
 
 def _put(before: Run, after: Run, rows: Rows, terminal_id: int) -> Run:
     """Write what changed, unless it just goes on and was written a moment ago."""
     if after is before:
         return after
-    at_ms = after.episode.last_ms
-    if after.is_set and before.is_set and at_ms - before.written_ms < WRITE_MS:
+    episode = after.episode
+    if after.is_set and before.is_set and episode.last_ms - before.written.last_ms < WRITE_MS:
         return after
-    rows.put(TABLE, after.episode.key, after.episode.row(terminal_id))
-    return msgspec.structs.replace(after, written_ms=at_ms)
+    rows.put(TABLE, episode.key, episode.row(terminal_id))
+    return msgspec.structs.replace(after, written=episode)
+
+
+def _put_silent(run: Run, rows: Rows, terminal_id: int) -> None:
+    """Write a run that nothing more is heard of."""
+    episode = run.episode
+    if episode.ended_ms is None:
+        episode = episode.end(episode.last_ms, "silence")
+    rows.put(TABLE, episode.key, episode.row(terminal_id))
+
+
+def _fewest(runs: list[Run], rows: Rows, terminal_id: int) -> tuple[Run, ...]:
+    """The runs, without those heard of longest ago when there are too many."""
+    too_many = len(runs) - RUNS_MAX
+    if too_many <= 0:
+        return tuple(runs)
+    rows.limits["runs_max"] += too_many
+    oldest = sorted(runs, key=lambda run: run.episode.last_ms)[:too_many]
+    for run in oldest:
+        if run.is_set:
+            _put_silent(run, rows, terminal_id)
+    gone = {run.episode.key for run in oldest}
+    return tuple(run for run in runs if run.episode.key not in gone)

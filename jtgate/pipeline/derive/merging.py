@@ -2,11 +2,17 @@
 
 import tomllib
 from collections.abc import Iterable
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from typing import Any, Final, NamedTuple
 
 import msgspec
+
+from jtgate.pipeline.alarms import SOURCE_FLAG
+
+#: Sources that `alarm_events` does not have: a flag bit with its area, and what a driver did (item 0x18).
+SOURCE_AREA: Final = "jt808:area"
+SOURCE_DRIVING: Final = "jt1078:driving"
 
 #: Bits that 0x8203 人工确认报警 can confirm (§8.12); no alarm item can be confirmed on the wire.
 CONFIRMABLE_BITS: Final = frozenset({0, 3, 20, 21, 22, 27, 28})
@@ -19,6 +25,8 @@ RISKS: Final = frozenset(
 #: Episodes of one vehicle and risk class that begin so close together are one risk event (active-safety §6.2).
 RISK_GAP_MS: Final = 60_000
 RISK_LONGEST_MS: Final = 300_000
+#: Sources remembered with their families; areas bring ever new ones.
+_FAMILIES_MAX: Final = 4096
 
 
 class Rule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -69,8 +77,8 @@ def read_rules(text: str) -> tuple[Rule, ...]:
     for rule in rules:
         if rule.risk not in RISKS:
             raise ValueError(f"{rule.term}: no risk class is called {rule.risk}")
-        if min(rule.gap_s, rule.longest_s, rule.silence_s) < 1:
-            raise ValueError(f"{rule.term}: times are at least 1 s")
+        if not 1 <= rule.gap_s <= min(rule.longest_s, rule.silence_s):
+            raise ValueError(f"{rule.term}: a gap is at least 1 s, and no more than longest_s and silence_s")
         for kind in rule.types or (None,):
             if (rule.source, kind) in seen:
                 raise ValueError(f"{rule.source} {kind}: two rules")
@@ -92,7 +100,7 @@ def _by_key() -> _Rules:
     )
 
 
-@cache
+@lru_cache(_FAMILIES_MAX)
 def family(source: str) -> str:
     """The source that rules are about: "jt808:area" of "jt808:area:17:0"."""
     return ":".join(source.split(":", 2)[:2])
@@ -108,24 +116,31 @@ def rule_of(source: str, alarm_type: int) -> Rule:
 
 def wants_evidence(source: str, alarm_type: int, level: int | None) -> bool:
     """Whether the files that an alarm announces are to be asked for."""
-    return (level or 0) in rule_of(source, alarm_type).fetch
+    return _rank(level) in rule_of(source, alarm_type).fetch
 
 
 def needs_handling(source: str, alarm_type: int, level: int | None) -> bool:
     """Whether somebody has to handle an alarm of this level."""
-    return (level or 0) in rule_of(source, alarm_type).handle
+    return _rank(level) in rule_of(source, alarm_type).handle
+
+
+def _rank(level: int | None) -> int:
+    """Level as merging.toml has it: 0 is none; terminals that send 0 mean 1 (active-safety §1.5)."""
+    return 0 if level is None else max(level, 1)
 
 
 def needs_confirmation(source: str, alarm_type: int) -> bool:
     """Whether the terminal waits for a manual confirmation 0x8203 of such an alarm."""
-    return family(source) in ("jt808:flag", "jt808:area") and alarm_type in CONFIRMABLE_BITS
+    return family(source) in (SOURCE_FLAG, SOURCE_AREA) and alarm_type in CONFIRMABLE_BITS
 
 
 def risk_starts(started_ms: Iterable[int]) -> list[int]:
-    """Beginning of the risk event of each episode of one vehicle and risk class.
+    """Beginning of the risk event of each episode of one vehicle and risk class (active-safety §6.2).
+
+    Both machines bring episodes of one class, so this is done over the rows of both, when they are written.
 
     Args:
-        started_ms: beginnings of the episodes, rising.
+        started_ms: beginnings of the episodes that stand, rising.
     """
     found: list[int] = []
     first = last = 0

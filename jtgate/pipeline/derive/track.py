@@ -3,8 +3,8 @@
     valid points ─► intervals: DRIVE or STOP ─► runs of STOP: stops ─► 20 minutes: a rest ─► what lies between: trips
 
 Between neighbouring valid points lies an interval. One of at most 300 s is DRIVE when the speed at its start is 5 km/h
-or more; of a longer one the mean speed decides, and it is marked as inferred. Distance is that of DRIVE intervals; a point that
-jumps away and back (drift) is left out of it.
+or more; of a longer one the mean speed decides, and it is marked as inferred. Distance is that of DRIVE intervals; a
+point that jumps away and back (drift) is left out of it.
 """
 
 import json
@@ -164,6 +164,13 @@ class TrackMachine:
         if state.last is None:
             return TrackState(here, acc_is_off, quality=quality)
         return _moved(state, here, acc_is_off, quality, rows, terminal_id)
+
+    def held(self, state: TrackState, rows: Rows, terminal_id: int) -> None:
+        """See Machine."""
+        if state.stop is not None and state.stop.written_ms:
+            rows.put("stops", (state.stop.started_ms,), state.stop.row(terminal_id, None))
+        if state.trip is not None and state.trip.written_ms > state.trip.started_ms:
+            rows.put("trips", (state.trip.started_ms,), state.trip.row(terminal_id, None))
 
 
 def _moved(

@@ -123,6 +123,12 @@ class VisitMachine:
                 visits.append(new)
         return VisitsState(tuple(visits), fact.time_ms, fact.speed_kmh)
 
+    def held(self, state: VisitsState, rows: Rows, terminal_id: int) -> None:
+        """See Machine."""
+        for visit in state.visits:
+            if visit.is_in:
+                rows.put(TABLE, (visit.zone, visit.entered_ms), visit.row(terminal_id, None))
+
 
 def _went_on(visit: Visit, fact: Second, inside_m: float, stood_ms: int, *, had_gap: bool) -> Visit | None:
     """A visit with one point more; None when it is over, or never was one."""

@@ -1,8 +1,8 @@
 """Zones on the map: which are near a point, and how far inside or outside of each it is (regulation §7).
 
 A zone is a registry row: Polygon or MultiPolygon (with holes), Point with radius_m, LineString with width_m. Distances
-are taken in a flat map around the zone, in metres east and north of its middle: for zones of some tens of kilometres the
-error is below a thousandth of the distance, and what matters here is 30 m.
+are taken in a flat map around the zone, in metres east and north of its middle: for zones of some tens of kilometres
+the error is below a thousandth of the distance, and what matters here is 30 m.
 """
 
 import math
@@ -10,7 +10,6 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final, NamedTuple
 
 import shapely
-from shapely import STRtree
 from shapely.geometry import shape
 
 #: Zones at most; the registry has far fewer, and a visit is kept for each one that a vehicle is in.
@@ -19,7 +18,13 @@ ZONES_MAX: Final = 20_000
 NEAR_M: Final = 200.0
 
 _DEGREE_M: Final = 111_195.08  # of latitude, and of longitude at the equator
-_SEGMENTS: Final = 64  # of a quarter circle: a circle of 3 km is 0.2 m too small at most
+_NONE: Final[list["Zone"]] = []
+
+
+#: Zones are found by the cell of the map that a point is in, about 2 km wide. One that has more cells than this is
+#: looked at for every point.
+CELL_DEGREES: Final = 0.02
+CELLS_MAX: Final = 4_000
 
 
 class TooManyZones(ValueError):
@@ -61,8 +66,10 @@ class Zone:
         self._latitude = (south + north) / 2
         self._east_m = _DEGREE_M * math.cos(math.radians(self._latitude))
         flat = shapely.transform(degrees, self._flat)
+        self._radius_m: float | None = None
         if degrees.geom_type == "Point":
-            flat = flat.buffer(float(row["radius_m"] or 0.0), quad_segs=_SEGMENTS)
+            self._radius_m = float(row["radius_m"] or 0.0)
+            flat = flat.buffer(self._radius_m)
         elif degrees.geom_type == "LineString":
             flat = flat.buffer(float(row["width_m"] or 0.0) / 2, quad_segs=8)
         if flat.is_empty or flat.area <= 0:
@@ -91,7 +98,10 @@ class Zone:
 
     def inside_m(self, latitude: float, longitude: float) -> float:
         """Metres from a point to the border; negative for a point outside."""
-        point = shapely.Point((longitude - self._longitude) * self._east_m, (latitude - self._latitude) * _DEGREE_M)
+        east_m, north_m = (longitude - self._longitude) * self._east_m, (latitude - self._latitude) * _DEGREE_M
+        if self._radius_m is not None:
+            return self._radius_m - math.hypot(east_m, north_m)
+        point = shapely.points(east_m, north_m)
         away_m = float(self._border.distance(point))
         return away_m if self._area.intersects(point) else -away_m
 
@@ -110,8 +120,17 @@ class ZoneMap:
         self._zones = list(zones)
         if len(self._zones) > ZONES_MAX:
             raise TooManyZones(f"{len(self._zones)} zones; at most {ZONES_MAX}")
-        self._tree = STRtree([shapely.box(*zone.box) for zone in self._zones])
         self._kinds = {zone.zone: zone.kind for zone in self._zones}
+        self._wide: list[Zone] = []
+        self._cells: dict[tuple[int, int], list[Zone]] = {}
+        for zone in self._zones:
+            west, south, east, north = (math.floor(degrees / CELL_DEGREES) for degrees in zone.box)
+            if (east - west + 1) * (north - south + 1) > CELLS_MAX:
+                self._wide.append(zone)
+                continue
+            for across in range(west, east + 1):
+                for along in range(south, north + 1):
+                    self._cells.setdefault((across, along), []).append(zone)
 
     def __len__(self) -> int:
         return len(self._zones)
@@ -122,10 +141,18 @@ class ZoneMap:
 
     def near(self, latitude: float, longitude: float, at_ms: int) -> list[Near]:
         """Zones in force that a point is inside of or near to, by their numbers."""
-        if not self._zones:
-            return []
-        found = [self._zones[index] for index in self._tree.query(shapely.Point(longitude, latitude))]
-        return sorted(Near(zone.zone, zone.inside_m(latitude, longitude)) for zone in found if zone.holds_at(at_ms))
+        cell = math.floor(longitude / CELL_DEGREES), math.floor(latitude / CELL_DEGREES)
+        zones = self._cells.get(cell, _NONE)
+        if self._wide:
+            zones = [*zones, *self._wide]
+        found = [
+            Near(zone.zone, zone.inside_m(latitude, longitude))
+            for zone in zones
+            if zone.box[0] <= longitude <= zone.box[2]
+            and zone.box[1] <= latitude <= zone.box[3]
+            and zone.holds_at(at_ms)
+        ]
+        return sorted(found) if len(found) > 1 else found
 
 
 def map_of(rows: Iterable[Mapping[str, Any]]) -> tuple[ZoneMap, list[str]]:

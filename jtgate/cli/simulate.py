@@ -1,4 +1,4 @@
-"""`jtgate simulate fleet`: simulated terminals against this platform or any other."""
+"""`jtgate simulate`: simulated terminals against this platform or any other."""
 
 import math
 import socket
@@ -23,6 +23,8 @@ from jtgate.cli.common import (
     print_table,
 )
 from jtgate.cli.naming import message_title
+from jtgate.cli.simulate_evidence import EVIDENCE_FAULT_HELP, evidence_options, evidence_rules
+from jtgate.cli.simulate_scenario import scenario
 from jtgate.codecs.edition import Edition
 from jtgate.mqtt.address import parse_address
 from jtgate.simulators.command_faults import COMMAND_FAULTS, LATE_S, CommandFault, CommandFaultPlan
@@ -54,6 +56,8 @@ _FLEET_EPILOG = (
     + _FAULT_HELP
     + "\n\n\b\nFaults in answers to commands and their usual rates (share of commands):\n"
     + _COMMAND_FAULT_HELP
+    + "\n\n\b\nFaults in handing over evidence files and their usual rates (share of orders 0x9208):\n"
+    + EVIDENCE_FAULT_HELP
     + "\n\n"
     + examples(
         "jtgate simulate fleet --terminals 100",
@@ -63,6 +67,7 @@ _FLEET_EPILOG = (
         "jtgate simulate fleet --terminals 50 --faults all --duration 60",
         "jtgate simulate fleet --faults checksum:0.05,storm --ledger acknowledged.jsonl --duration 30",
         "jtgate simulate fleet --command-faults late=0.1,never=0.05 --commands-ledger executed.jsonl",
+        "jtgate simulate fleet --terminals 200 --alarms 0.1 --evidence drop=0.5 --video-bytes 10000000",
     )
     + "\n\n\b\nExit codes:\n"
     "  0   everything sent was answered, nothing was lost\n"
@@ -88,9 +93,16 @@ _RATE = _Finite(0.0, 1.0)
 _ABOVE_ZERO = _Finite(min=0.0, min_open=True)
 
 
-@click.group(epilog=examples("jtgate simulate fleet --terminals 100 --duration 60"))
+@click.group(
+    epilog=examples(
+        "jtgate simulate fleet --terminals 100 --duration 60", "jtgate simulate scenario scripted-day --speed 600"
+    )
+)
 def simulate() -> None:
     """Simulated terminals, with all their faults."""
+
+
+simulate.add_command(scenario)
 
 
 @simulate.command(epilog=_FLEET_EPILOG)
@@ -177,6 +189,7 @@ def simulate() -> None:
     metavar="FILE",
     help="Write a JSON line for every command that was executed: once, however often it came.",
 )
+@evidence_options
 @json_option
 def fleet(
     host: str,
@@ -206,6 +219,7 @@ def fleet(
     late_by: float,
     commands_ledger: Path | None,
     as_json: bool,
+    **evidence: Any,
 ) -> None:
     """Drive any number of simulated vehicles.
 
@@ -227,6 +241,8 @@ def fleet(
         command_plan = CommandFaultPlan.parse(command_faults, late_by)
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--command-faults") from error
+    evidence_ledger: Path | None = evidence.pop("evidence_ledger")
+    files = evidence_rules(**evidence)
     broker = _broker(mqtt, mqtt_up, mqtt_down, mqtt_connections or default_connections(terminals)) if mqtt else None
     if broker is not None:
         host, port, transport = broker.host, broker.port, "mqtt"
@@ -235,7 +251,7 @@ def fleet(
         host=host,
         port=port,
         terminals=terminals,
-        rules=Rules(interval, heartbeat, answer_timeout, retries, alarms, blind, pictures, plan, command_plan),
+        rules=Rules(interval, heartbeat, answer_timeout, retries, alarms, blind, pictures, plan, command_plan, files),
         datagrams=transport == "udp",
         mqtt=broker,
         ramp=ramp,
@@ -246,6 +262,7 @@ def fleet(
         edition=None if edition == "mix" else Edition(edition),
         ledger=ledger,
         commands_ledger=commands_ledger,
+        evidence_ledger=evidence_ledger,
     )
     screen = Console(stderr=True, highlight=False)
     try:
@@ -258,7 +275,7 @@ def fleet(
         raise Failure(str(error), "see ulimit -n, and --terminals", EX_CONFIG) from error
     except OSError as error:
         what = f"{error.filename}: {error.strerror}" if error.filename else str(error)
-        raise Failure(what, "check --ledger, --commands-ledger and --host", EX_CONFIG) from error
+        raise Failure(what, "check --ledger, --commands-ledger, --evidence-ledger and --host", EX_CONFIG) from error
     if as_json:
         print_json(done.summary())
     else:
@@ -356,6 +373,8 @@ def _print_summary(done: "Fleet") -> None:
         ("command faults", _counts(tally.command_faults)),
         ("commands answered", _counts({f"0x{msg_id:04x}": n for msg_id, n in sorted(tally.replies.items())})),
         ("pictures", _counts(tally.uploads)),
+        ("evidence", _counts(tally.evidence)),
+        ("evidence faults", _counts(tally.evidence_faults)),
         ("alarms", _counts(tally.alarms)),
         ("faults made", _counts(tally.faults)),
         ("resent", f"{tally.resent_after_fault} after a fault, {tally.resent_on_request} on request"),

@@ -16,6 +16,8 @@ from jtgate.codecs.jsatl12.items import AdasAlarm, AlarmNumber, DsmAlarm
 from jtgate.codecs.jt808.additional import AreaCrossing
 from jtgate.codecs.jt808.tables import acknowledged_alarms
 from jtgate.simulators.dice import Dice, Purpose
+from jtgate.simulators.evidence import EvidenceShelf, alarm_number
+from jtgate.simulators.reports import VehicleState
 from jtgate.simulators.vehicle import Activity, Vehicle
 
 #: Flags of class A 收到应答后清零; all others are of class H.
@@ -88,6 +90,9 @@ ALARM_KINDS = (
     AlarmKind("dsm_driver_abnormal", item=DSM, kind=DRIVER_ABNORMAL, since_2013=True),
 )
 
+#: 驾驶员变更事件: no alarm; its pictures show who drives.
+DRIVER_CHANGE = AlarmKind("driver_change", item=DSM, kind=0x11, driving=False, since_2013=True)
+
 
 @dataclass(slots=True)
 class _Open:
@@ -105,12 +110,24 @@ class AlarmDesk:
         edition: decides classes and what exists.
         terminal_id: 终端ID, seven characters, part of each alarm number.
         dice: chances of this terminal.
+        shelf: where files of alarms are kept; without one alarms announce none.
     """
 
-    __slots__ = ("_alarm_id", "_dice", "_edition", "_open", "_sequence", "_terminal_id", "flags", "video_lost")
+    __slots__ = (
+        "_alarm_id",
+        "_dice",
+        "_edition",
+        "_open",
+        "_sequence",
+        "_shelf",
+        "_terminal_id",
+        "flags",
+        "video_lost",
+    )
 
-    def __init__(self, edition: Edition, terminal_id: str, dice: Dice) -> None:
+    def __init__(self, edition: Edition, terminal_id: str, dice: Dice, shelf: EvidenceShelf | None = None) -> None:
         self._edition = edition
+        self._shelf = shelf
         self._terminal_id = terminal_id
         self._dice = dice
         self._open: list[_Open] = []
@@ -195,44 +212,58 @@ class AlarmDesk:
             self.video_lost = 1 << 1
 
     def _item(self, kind: AlarmKind, phase: int, alarm_id: int, device_ms: int, vehicle: Vehicle) -> bytes:
-        """One item 0x64 or 0x65 with the 16-byte alarm number 报警标识号 of T/JSATL 12-2017."""
-        latitude, longitude, altitude_m = vehicle.position()
+        """One item 0x64 or 0x65; what begins or happens has files, what ends has none."""
         time = timebase.from_ms(device_ms)
         self._sequence = (self._sequence + 1) & 0xFF
-        number = AlarmNumber(
-            terminal_id=self._terminal_id,
-            time=time,
-            sequence=self._sequence,
-            attachment_count=0,  # no evidence files: none to fetch
-            reserved=b"\0",
+        if self._shelf is not None and phase != END:
+            number = self._shelf.number(kind.item, kind.kind, time, self._sequence)
+        else:
+            form = AlarmNumber if self._shelf is None else self._shelf.form
+            number = alarm_number(form, self._terminal_id, time, self._sequence, 0)
+        return item_of(kind, phase, alarm_id, number, vehicle)
+
+
+def item_of(
+    kind: AlarmKind, phase: int, alarm_id: int, number: AlarmNumber, vehicle: VehicleState, *, level: int = 0
+) -> bytes:
+    """An item 0x64 or 0x65, with its id and length.
+
+    Args:
+        kind: what happens.
+        phase: 标志状态.
+        alarm_id: 报警ID.
+        number: 报警标识号; its time is that of the alarm.
+        vehicle: where it happens.
+        level: 报警级别; 0: from the speed.
+    """
+    latitude, longitude, altitude_m = vehicle.position()
+    common: dict[str, Any] = {
+        "alarm_id": alarm_id,
+        "flag": phase,
+        "alarm_type": kind.kind,
+        "level": level or (2 if vehicle.speed_kmh > SEVERE_KMH else 1),
+        "speed_kmh": round(vehicle.speed_kmh),
+        "altitude_m": round(altitude_m),
+        "latitude": latitude,
+        "longitude": longitude,
+        "time": number.time,
+        "vehicle_status": _vehicle_status(vehicle),
+        "alarm_number": number,
+    }
+    if kind.item == DSM:
+        tired = 3 + alarm_id % 7 if kind.kind == FATIGUE else 0
+        return _item_bytes(DsmAlarm(fatigue=tired, reserved=bytes(4), **common))
+    ahead_kmh = round(vehicle.speed_kmh * 0.9) if kind.kind in (FORWARD_COLLISION, HEADWAY) else 0
+    return _item_bytes(
+        AdasAlarm(
+            front_speed_kmh=ahead_kmh,
+            front_distance_100ms=12 if ahead_kmh else 0,
+            departure=1 + alarm_id % 2 if kind.kind == LANE_DEPARTURE else 0,
+            road_sign=0,
+            road_sign_value=0,
+            **common,
         )
-        common: dict[str, Any] = {
-            "alarm_id": alarm_id,
-            "flag": phase,
-            "alarm_type": kind.kind,
-            "level": 2 if vehicle.speed_kmh > SEVERE_KMH else 1,
-            "speed_kmh": round(vehicle.speed_kmh),
-            "altitude_m": round(altitude_m),
-            "latitude": latitude,
-            "longitude": longitude,
-            "time": time,
-            "vehicle_status": _vehicle_status(vehicle),
-            "alarm_number": number,
-        }
-        if kind.item == DSM:
-            tired = 3 + alarm_id % 7 if kind.kind == FATIGUE else 0
-            return _item_bytes(DsmAlarm(fatigue=tired, reserved=bytes(4), **common))
-        ahead_kmh = round(vehicle.speed_kmh * 0.9) if kind.kind in (FORWARD_COLLISION, HEADWAY) else 0
-        return _item_bytes(
-            AdasAlarm(
-                front_speed_kmh=ahead_kmh,
-                front_distance_100ms=12 if ahead_kmh else 0,
-                departure=1 + alarm_id % 2 if kind.kind == LANE_DEPARTURE else 0,
-                road_sign=0,
-                road_sign_value=0,
-                **common,
-            )
-        )
+    )
 
 
 def _item_bytes(value: Structure) -> bytes:
@@ -241,7 +272,7 @@ def _item_bytes(value: Structure) -> bytes:
     return bytes([entry.id, len(entry.raw)]) + entry.raw
 
 
-def _vehicle_status(vehicle: Vehicle) -> int:
+def _vehicle_status(vehicle: VehicleState) -> int:
     """车辆状态 of T/JSATL 12: ACC, turn signals, brake, driver card, fix."""
     return (
         vehicle.ignition

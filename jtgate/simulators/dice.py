@@ -40,6 +40,11 @@ class Purpose(IntEnum):
     COMMAND_FAULT = 20
     RSA_KEY = 21
     RECORDER = 22
+    EVIDENCE_FAULT = 23
+    EVIDENCE = 24
+    EVIDENCE_ORDER = 25
+    SCENARIO = 26
+    PHONE = 27
 
 
 def mix(value: int) -> int:

@@ -157,6 +157,8 @@ class Duties:
             **self.areas.duties(),
             **terminal.gallery.duties(),
         }
+        if terminal.evidence is not None:
+            self.by_id[0x9208] = terminal.evidence.asked
 
     @property
     def deadline(self) -> float:

@@ -22,8 +22,9 @@ from jtgate.codecs import timebase
 from jtgate.codecs.edition import Edition
 from jtgate.simulators.clock import RunClock
 from jtgate.simulators.dice import Dice, Purpose
+from jtgate.simulators.evidence_link import Senders
 from jtgate.simulators.identity import identity_of
-from jtgate.simulators.ledger import CommandsLedger, Ledger
+from jtgate.simulators.ledger import CommandsLedger, EvidenceLedger, Ledger
 from jtgate.simulators.links import Carrier, Link, Seat, SocketCarrier
 from jtgate.simulators.mqtt_links import MqttCarrier
 from jtgate.simulators.mqtt_options import MqttOptions
@@ -73,6 +74,7 @@ class FleetOptions:
         start_ms: device time at the start; None to end at the present time (with no end: to start there).
         ledger: file for what was acknowledged.
         commands_ledger: file for commands that were executed.
+        evidence_ledger: file for evidence files that were served.
         drain_s: how long answers are waited for at the end.
     """
 
@@ -91,6 +93,7 @@ class FleetOptions:
     start_ms: int | None = None
     ledger: Path | None = None
     commands_ledger: Path | None = None
+    evidence_ledger: Path | None = None
     drain_s: float = 5.0
 
     def device_start_ms(self) -> int:
@@ -131,6 +134,9 @@ class Fleet:
         self._ledger = Ledger(options.ledger) if options.ledger is not None else None
         commands_path = options.commands_ledger
         self._commands_ledger = CommandsLedger(commands_path) if commands_path is not None else None
+        evidence_path = options.evidence_ledger
+        self._evidence_ledger = EvidenceLedger(evidence_path) if evidence_path is not None else None
+        self._senders = Senders(self.tally, self._evidence_ledger)
         self._carrier = self._choose_carrier()
 
     def _choose_carrier(self) -> Carrier:
@@ -234,7 +240,7 @@ class Fleet:
         end_at = monotonic() + self.options.drain_s
         looked_at = 0.0
         while (now := monotonic()) < end_at and not self._at_once:
-            if all(self._settled(seat) for seat in self._seats):
+            if self._senders.idle and all(self._settled(seat) for seat in self._seats):
                 return
             if now - looked_at >= progress_s:
                 looked_at = now
@@ -255,6 +261,7 @@ class Fleet:
         for task in self._opening:
             task.cancel()
         await asyncio.gather(*self._opening, return_exceptions=True)
+        await self._senders.close()
         for seat in self._seats:
             seat.terminal.finish()
             if seat.link is not None:
@@ -266,6 +273,8 @@ class Fleet:
             self._ledger.close()
         if self._commands_ledger is not None:
             self._commands_ledger.close()
+        if self._evidence_ledger is not None:
+            self._evidence_ledger.close()
         await self._carrier.close()
         await asyncio.sleep(0)
 
@@ -339,6 +348,9 @@ class Fleet:
         order = terminal.take_order()
         if order is not None:
             self._obey(seat, order, now)
+        if terminal.evidence is not None:
+            for evidence_order in terminal.evidence.take():
+                self._senders.begin(evidence_order, terminal.dice, terminal.evidence.done)
         self._arm(seat)
 
     # Links.

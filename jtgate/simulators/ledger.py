@@ -7,6 +7,7 @@ from typing import TextIO
 
 from jtgate.codecs import timebase
 from jtgate.codecs.fingerprint import fingerprint
+from jtgate.simulators.evidence_upload import Upload
 
 #: Lines are written out when so many have come together, and at `flush`.
 _LINES_MAX = 500
@@ -94,6 +95,42 @@ class CommandsLedger:
         }
         self._file.write(json.dumps(line) + "\n")
         self.count += 1
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+
+class EvidenceLedger:
+    """JSON lines of evidence files, one for each file of each order that is over, with its SHA-256.
+
+    Args:
+        path: file to write; an existing one is replaced.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._file: TextIO = path.open("w", encoding="utf-8", buffering=1)
+        self.count = 0
+
+    def add(self, upload: Upload) -> None:
+        """Note what became of an order."""
+        order = upload.order
+        for name, file in upload.names.items():
+            line = {
+                "phone": order.phone,
+                "alarm_number": order.alarm_number.hex(),
+                "platform_number": order.platform_number,
+                "name": name,
+                "file_type": file.file_type,
+                "size_bytes": file.size_bytes,
+                "sha256": file.sha256(),
+                "confirmed": name in upload.finished,
+                "ending": upload.ending,
+                "fault": upload.fault,
+                "links": upload.links,
+            }
+            self._file.write(json.dumps(line) + "\n")
+            self.count += 1
 
     def close(self) -> None:
         """Close the file."""

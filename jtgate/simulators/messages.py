@@ -12,9 +12,11 @@ from jtgate.codecs import registry, timebase
 from jtgate.codecs.declare import Message
 from jtgate.codecs.edition import Edition
 from jtgate.codecs.errors import Truncated
+from jtgate.codecs.jsatl12.identity import IdentityComparison
 from jtgate.codecs.jt808 import (
     Authenticate,
     DriverIdentity,
+    LocationBase,
     MediaUploadAnswer,
     Parameter,
     ParametersAnswer,
@@ -29,7 +31,7 @@ from jtgate.codecs.jt808 import (
 from jtgate.codecs.jt808.attributes import AttributesAnswer
 from jtgate.codecs.jt808.collection import CARD_INSERTED, CARD_REMOVED
 from jtgate.codecs.jt808.control import TrackingControl
-from jtgate.simulators.identity import CITY, PLATE_YELLOW, PROVINCE, Identity, driver_of
+from jtgate.simulators.identity import CITY, PLATE_YELLOW, PROVINCE, Driver, Identity, driver_of
 
 MANUFACTURER = "JTSIM"
 MODEL = "SIM-1"
@@ -40,6 +42,8 @@ ICCID = "89860000000000000000"
 #: 终端类型: dangerous goods. GNSS模块属性: GPS and BeiDou. 通信模块属性: TD-LTE.
 TERMINAL_TYPE, GNSS_GPS_BEIDOU, COMMUNICATION_LTE = 0b10, 0b11, 0b10_0000
 CARD_EXPIRY = date(2031, 12, 31)
+#: 比对类型 of 0x0E10: 巡检比对.
+PATROL = 1
 
 #: Bytes of a 0x0704 before its items, and of an item before its body.
 BATCH_HEAD_BYTES = 3
@@ -52,25 +56,35 @@ _GENERAL = struct.Struct(">HHB")  # 应答流水号, 应答ID, 结果: read for 
 
 def registration(identity: Identity) -> bytes:
     """0x0100 终端注册."""
+    return registration_of(identity.edition, identity.terminal_id, identity.plate, PLATE_YELLOW)
+
+
+def registration_of(edition: Edition, terminal_id: str, plate: str, plate_color: int) -> bytes:
+    """0x0100 of anybody."""
     message = Register(
         province=PROVINCE,
         city=CITY,
         manufacturer=MANUFACTURER,
-        model=MODEL_2019 if identity.edition is Edition.V2019 else MODEL,
-        terminal_id=identity.terminal_id,
-        plate_color=PLATE_YELLOW,
-        plate=identity.plate,
+        model=MODEL_2019 if edition is Edition.V2019 else MODEL,
+        terminal_id=terminal_id,
+        plate_color=plate_color,
+        plate=plate,
     )
-    return registry.encode_body(message, identity.edition)
+    return registry.encode_body(message, edition)
 
 
 def authentication(identity: Identity, code: str) -> bytes:
     """0x0102 终端鉴权."""
-    if identity.edition is Edition.V2019:
-        message = Authenticate(auth_code=code, imei=identity.imei, software_version=SOFTWARE_VERSION)
+    return authentication_of(identity.edition, code, identity.imei)
+
+
+def authentication_of(edition: Edition, code: str, imei: str) -> bytes:
+    """0x0102 of anybody; only 2019 tells the IMEI."""
+    if edition is Edition.V2019:
+        message = Authenticate(auth_code=code, imei=imei, software_version=SOFTWARE_VERSION)
     else:
         message = Authenticate(auth_code=code)
-    return registry.encode_body(message, identity.edition)
+    return registry.encode_body(message, edition)
 
 
 def general(serial: int, msg_id: int, result: int) -> bytes:
@@ -90,9 +104,12 @@ def batch(bodies: Sequence[bytes], *, backfill: bool) -> bytes:
 
 
 def card_inserted(identity: Identity, driver_no: int, device_ms: int) -> bytes:
-    """0x0702 驾驶员身份信息采集上报, 插卡上班; in 2011 a message without state and time."""
-    driver = driver_of(identity, driver_no)
-    edition = identity.edition
+    """0x0702 驾驶员身份信息采集上报 of the first or second driver of a vehicle."""
+    return card_read(driver_of(identity, driver_no), identity.edition, device_ms)
+
+
+def card_read(driver: Driver, edition: Edition, device_ms: int) -> bytes:
+    """0x0702, 插卡上班; in 2011 a message without state and time."""
     if edition is Edition.V2011:
         message = DriverIdentity(
             driver_name=driver.name, id_number=driver.id_number, certificate=driver.certificate, issuer=driver.issuer
@@ -109,6 +126,31 @@ def card_inserted(identity: Identity, driver_no: int, device_ms: int) -> bytes:
             id_number=driver.id_number if edition is Edition.V2019 else None,
         )
     return registry.encode_body(message, edition)
+
+
+def face_compared(
+    base: bytes, edition: Edition, *, face_id: str, score: float, threshold: float, picture: bytes
+) -> bytes:
+    """0x0E10 驾驶员身份识别上报 of 吉标: a patrol comparison, with its picture.
+
+    Args:
+        base: 位置基本信息 of its moment.
+        edition: decides the layout of that.
+        face_id: whom it was compared with.
+        score: 0..1.
+        threshold: from which on it is a match, 0..1.
+        picture: JPEG.
+    """
+    return IdentityComparison(
+        result=int(score < threshold),
+        threshold_percent=round(threshold * 100),
+        similarity_percent=round(score * 100, 2),
+        comparison_kind=PATROL,
+        face_id=face_id,
+        location=LocationBase.decode(base, edition),
+        picture_format=0,
+        picture=picture,
+    ).encode(edition)
 
 
 def card_removed(edition: Edition, device_ms: int) -> bytes:

@@ -5,11 +5,12 @@ declaration of the message in `jtgate.codecs.jt808`.
 """
 
 import struct
+from typing import Protocol
 
 from jtgate.codecs import timebase
 from jtgate.codecs.edition import Edition
 from jtgate.simulators.dice import Dice, Purpose
-from jtgate.simulators.vehicle import Activity, Vehicle
+from jtgate.simulators.vehicle import Activity
 
 #: 报警标志, 状态, 纬度, 经度, 高程, 速度, 方向; six BCD bytes of time follow.
 _BASE = struct.Struct(">IIIIHHH")
@@ -41,7 +42,62 @@ IO_SLEEP = 1 << 1
 BASE_BYTES = 28
 
 
-def status_of(vehicle: Vehicle, edition: Edition) -> int:
+class VehicleState(Protocol):
+    """What reports tell of a vehicle."""
+
+    @property
+    def activity(self) -> Activity:
+        """What it is doing."""
+
+    @property
+    def braking(self) -> bool:
+        """Brake 制动."""
+
+    @property
+    def doors_locked(self) -> bool:
+        """车门加锁."""
+
+    @property
+    def driver_no(self) -> int:
+        """0 when no card is inserted."""
+
+    @property
+    def fuel_l(self) -> float:
+        """油量."""
+
+    @property
+    def heading_deg(self) -> int:
+        """方向, 0..359."""
+
+    @property
+    def ignition(self) -> bool:
+        """ACC."""
+
+    @property
+    def loaded(self) -> bool:
+        """满载."""
+
+    @property
+    def mileage_m(self) -> float:
+        """里程."""
+
+    @property
+    def speed_kmh(self) -> float:
+        """速度."""
+
+    @property
+    def speed_mps(self) -> float:
+        """The same in metres a second."""
+
+    @property
+    def turning(self) -> int:
+        """-1 left, 1 right, 0 neither."""
+
+    def position(self) -> tuple[float, float, float]:
+        """Latitude and longitude in degrees, altitude in metres."""
+
+
+def status_of(vehicle: VehicleState, edition: Edition) -> int:
     """The status word 状态 (table 4.3)."""
     status = STATUS_POSITIONED
     if vehicle.ignition:
@@ -59,7 +115,7 @@ def status_of(vehicle: Vehicle, edition: Edition) -> int:
     return status
 
 
-def base_of(vehicle: Vehicle, edition: Edition, *, alarm_flags: int, device_ms: int) -> bytes:
+def base_of(vehicle: VehicleState, edition: Edition, *, alarm_flags: int, device_ms: int) -> bytes:
     """The base information 位置基本信息, 28 bytes.
 
     Args:
@@ -81,7 +137,7 @@ def base_of(vehicle: Vehicle, edition: Edition, *, alarm_flags: int, device_ms: 
 
 
 def body_of(
-    vehicle: Vehicle,
+    vehicle: VehicleState,
     edition: Edition,
     *,
     alarm_flags: int,
@@ -133,7 +189,7 @@ def body_of(
     return base + common + video + later + items
 
 
-def _signals(vehicle: Vehicle, device_ms: int) -> int:
+def _signals(vehicle: VehicleState, device_ms: int) -> int:
     """扩展车辆信号状态位 (table 4.5)."""
     signals = 0
     if vehicle.braking:

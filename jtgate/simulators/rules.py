@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from jtgate.simulators.command_faults import CommandFaultPlan
+from jtgate.simulators.evidence import EvidenceRules
 from jtgate.simulators.faults import FaultPlan
 
 
@@ -20,6 +21,7 @@ class Rules:
         media_rate: chance of a picture with each report.
         faults: deliberate faults in what is sent.
         command_faults: deliberate faults in how commands are answered.
+        evidence: files of alarms; None: alarms have none.
     """
 
     interval_s: float = 10.0
@@ -31,3 +33,4 @@ class Rules:
     media_rate: float = 0.0
     faults: FaultPlan = field(default_factory=lambda: FaultPlan({}))
     command_faults: CommandFaultPlan = field(default_factory=CommandFaultPlan)
+    evidence: EvidenceRules | None = None

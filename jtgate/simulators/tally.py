@@ -43,6 +43,8 @@ class Tally:
     positions_unsent: int = 0  # still in the memory of terminals at the end
     slots_skipped: int = 0  # reports not made because this process was late
     uploads: Counter[str] = field(default_factory=Counter)  # pictures: begun, complete, given up
+    evidence: Counter[str] = field(default_factory=Counter)  # orders 0x9208, links, files, how orders ended
+    evidence_faults: Counter[str] = field(default_factory=Counter)
     answers_repeated: int = 0
     answers_late: int = 0  # after the frame had been given up
     answers_wrong: int = 0  # quote a serial or id that was not sent
@@ -112,6 +114,8 @@ class Tally:
             "faults": dict(self.faults),
             "alarms": dict(self.alarms),
             "uploads": dict(self.uploads),
+            "evidence": {str(name): count for name, count in self.evidence.items()},
+            "evidence_faults": {str(name): count for name, count in self.evidence_faults.items()},
             "positions": {
                 "acknowledged": self.positions_acknowledged,
                 "lost": self.positions_lost,

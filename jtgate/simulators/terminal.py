@@ -24,6 +24,7 @@ from jtgate.simulators.clock import RunClock
 from jtgate.simulators.commands import Commands
 from jtgate.simulators.delivery import HEARTBEAT, Delivery, LongMessage, Pending, Position
 from jtgate.simulators.dice import Dice, Purpose
+from jtgate.simulators.evidence import EvidenceShelf
 from jtgate.simulators.faults import Fault, garbage
 from jtgate.simulators.gallery import MEDIA, Gallery
 from jtgate.simulators.identity import Identity
@@ -106,6 +107,7 @@ class Terminal:
         "congested",
         "delivery",
         "dice",
+        "evidence",
         "gallery",
         "identity",
         "memory",
@@ -136,7 +138,8 @@ class Terminal:
         self.commands_ledger = commands_ledger
         self.state = State.OFFLINE
         self.vehicle = Vehicle(dice, graph)
-        self.alarms = AlarmDesk(identity.edition, identity.terminal_id, dice)
+        self.evidence = EvidenceShelf(identity, rules.evidence, tally) if rules.evidence is not None else None
+        self.alarms = AlarmDesk(identity.edition, identity.terminal_id, dice, self.evidence)
         self.delivery = Delivery(identity, rules.faults, tally, dice, wait_s=rules.answer_wait_s, retries=rules.retries)
         self.memory = Memory(tally, dice)
         self.parameters = Parameters(

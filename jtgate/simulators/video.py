@@ -1,6 +1,6 @@
 """Video and evidence files 视频与报警附件 (JT/T 1078 §1, T/JSATL 12 §4.3) as far as a simulated terminal has them.
 
-It opens no stream and uploads no file: it says that it would.
+It opens no stream and uploads no recording: it says that it would. Files of alarms: `evidence`.
 """
 
 from datetime import datetime, timedelta

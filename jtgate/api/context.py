@@ -2,13 +2,13 @@
 
 import asyncio
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import ContextVar, copy_context
 from functools import cached_property
 from time import monotonic
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final, Generic, NamedTuple, TypeVar
 
 from jtgate.api.counters import BUSY
 from jtgate.api.operations import Caller, Page, ProblemError
@@ -22,7 +22,9 @@ from jtgate.settings import Settings
 from jtgate.storage.access import Access, AuditEntry
 from jtgate.storage.commands import CommandBus
 from jtgate.storage.directory import Directory
-from jtgate.storage.open import open_access, open_commands, open_directory
+from jtgate.storage.evidence import EvidenceDesk
+from jtgate.storage.files import FileStore
+from jtgate.storage.open import open_access, open_commands, open_directory, open_evidence, open_files
 from jtgate.storage.store import Store
 
 __all__ = ["Api", "Page", "decode_cursor", "encode_cursor"]
@@ -30,6 +32,8 @@ __all__ = ["Api", "Page", "decode_cursor", "encode_cursor"]
 #: Threads for handlers, and calls that may be under way or wait for a thread.
 THREADS: Final = 16
 CALLS_MAX: Final = 256
+#: What may be under way after its answer.
+LATER_MAX: Final = 1000
 #: How long it is believed which vehicles belong to an enterprise or county, and for how many of those.
 VISIBLE_S: Final = 5.0
 VISIBLE_MAX: Final = 1000
@@ -37,6 +41,17 @@ VISIBLE_MAX: Final = 1000
 VEHICLES_MAX: Final = 500_000
 
 T = TypeVar("T")
+
+#: 车牌号 and 车牌颜色.
+Plate = tuple[str, int]
+
+
+class Visible(NamedTuple):
+    """What a caller may see."""
+
+    terminals: frozenset[str]
+    plates: frozenset[Plate]
+
 
 #: Rows that the operation under way has noted in the audit log.
 noted: Final[ContextVar[list[int]]] = ContextVar("noted")
@@ -58,8 +73,11 @@ class Api:
         self._directory = _Lazy(lambda: open_directory(settings.data))
         self._bus = _Lazy(lambda: open_commands(settings.data))
         self._access = _Lazy(lambda: open_access(settings.data))
-        self._visible: dict[tuple[str, str], tuple[float, frozenset[str]]] = {}
+        self._desk = _Lazy(lambda: open_evidence(settings.data, asks_max=settings.evidence_asks_max))
+        self._files = _Lazy(lambda: open_files(settings.data, settings.evidence_s3))
+        self._visible: dict[tuple[str, str], tuple[float, Visible]] = {}
         self._visible_lock = threading.Lock()
+        self._later: set[asyncio.Task[None]] = set()
         self.waits = CommandWaits(lambda: self.bus)
 
     @property
@@ -88,6 +106,24 @@ class Api:
             AccessUnavailable: they cannot be opened now.
         """
         return self._access.get()
+
+    @property
+    def desk(self) -> EvidenceDesk:
+        """The desk of evidence.
+
+        Raises:
+            EvidenceUnavailable: it cannot be opened now.
+        """
+        return self._desk.get()
+
+    @property
+    def files(self) -> FileStore:
+        """Files by their hash.
+
+        Raises:
+            FileStoreUnavailable: they cannot be reached now.
+        """
+        return self._files.get()
 
     @cached_property
     def assignments(self) -> Assignments:
@@ -127,6 +163,15 @@ class Api:
         Returns:
             Digits without leading zeros; None for all.
         """
+        found = self._visible_to(caller)
+        return None if found is None else found.terminals
+
+    def visible_plates(self, caller: Caller) -> frozenset[Plate] | None:
+        """Number plates and colours of the same vehicles, also of those that have no terminal; None for all."""
+        found = self._visible_to(caller)
+        return None if found is None else found.plates
+
+    def _visible_to(self, caller: Caller) -> Visible | None:
         if not caller.is_limited:
             return None
         key = caller.enterprise, caller.county
@@ -143,15 +188,17 @@ class Api:
             self._visible[key] = monotonic() + VISIBLE_S, found
             return found
 
-    def _assigned(self, enterprise: str, county: str) -> frozenset[str]:
+    def _assigned(self, enterprise: str, county: str) -> Visible:
         with self.store() as store:
             rows = store.registry_rows("vehicles", at_ms=now_ms(), limit=VEHICLES_MAX)
-        return frozenset(
-            str(row["terminal"]).lstrip("0")
+        theirs = [
+            row
             for row in rows
-            if row.get("terminal")
-            and (not enterprise or row.get("enterprise") == enterprise)
-            and (not county or row.get("county") == county)
+            if (not enterprise or row.get("enterprise") == enterprise) and (not county or row.get("county") == county)
+        ]
+        return Visible(
+            frozenset(str(row["terminal"]).lstrip("0") for row in theirs if row.get("terminal")),
+            frozenset((str(row["plate"]), int(str(row["plate_color"]))) for row in theirs),
         )
 
     def may_see(self, caller: Caller, terminal: str) -> bool:
@@ -185,9 +232,26 @@ class Api:
         if counts is not None:
             counts.append(count)
 
+    def later(self, work: Coroutine[Any, Any, None]) -> bool:
+        """Do something after the answer, on the event loop; what is not done when the process ends is not done.
+
+        Returns:
+            False when LATER_MAX are under way: it is not done.
+        """
+        if len(self._later) >= LATER_MAX or self.stopping.is_set():
+            BUSY.labels("later").inc()
+            work.close()
+            return False
+        task = asyncio.get_running_loop().create_task(work)
+        self._later.add(task)
+        task.add_done_callback(self._later.discard)
+        return True
+
     def stop(self) -> None:
         """End what waits or streams, so that the process can end."""
         self.stopping.set()
+        for task in tuple(self._later):
+            task.cancel()
         self.waits.stop()
 
     def close(self) -> None:
@@ -195,7 +259,7 @@ class Api:
         self.waits.close()
         self._executor.shutdown(wait=True, cancel_futures=True)
         self._stores.close()
-        for one in (self._directory, self._bus, self._access):
+        for one in (self._directory, self._bus, self._access, self._desk, self._files):
             one.close()
 
 

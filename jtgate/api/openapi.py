@@ -27,6 +27,7 @@ REFUSALS: Final[dict[int, str]] = {
     404: "There is no such thing, or not for this token.",
     408: "The body did not come in time.",
     409: "It contradicts what is there.",
+    410: "It was there, and is no longer.",
     413: "The body is too long.",
     415: "The body is not application/json.",
     422: "The body is JSON, and what it says is wrong; `pointer` tells where.",

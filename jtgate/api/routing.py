@@ -30,6 +30,8 @@ from jtgate.api.times import read_special
 from jtgate.storage.access import AccessUnavailable
 from jtgate.storage.commands import CommandsUnavailable
 from jtgate.storage.directory import DirectoryUnavailable
+from jtgate.storage.evidence import EvidenceUnavailable
+from jtgate.storage.files import FileStoreUnavailable
 from jtgate.storage.spool import SpoolError
 from jtgate.storage.store import StoreTooNew, StoreUnavailable
 
@@ -45,6 +47,8 @@ _UNAVAILABLE: Final = (
     DirectoryUnavailable,
     CommandsUnavailable,
     AccessUnavailable,
+    EvidenceUnavailable,
+    FileStoreUnavailable,
     SpoolError,
 )
 _HEADERS_OF: Final[dict[int, dict[str, str]]] = {

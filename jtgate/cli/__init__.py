@@ -27,6 +27,11 @@ COMMANDS: Final[dict[str, str]] = {
     "params": "Parameters 终端参数 of a terminal.",
     "areas": "Areas and routes 区域 路线 that a terminal watches by itself.",
     "commands": "Commands 指令 to terminals, and what has become of them.",
+    "alarms": "Alarms 报警, each once: reports that are one and the same alarm are put together.",
+    "evidence": "Evidence 报警附件: pictures, sound and video of alarms, and multimedia of terminals.",
+    "bindings": "Who was on which vehicle 人车关联, and how sure that is.",
+    "trips": "Trips 行程: from the first moving point after a rest of 20 minutes to the next rest.",
+    "zones": "Zones 区域: parks, yards, forbidden areas and roads; who is in them, and who was.",
     "tokens": "Tokens 令牌: who may use the API.",
     "profiles": "List profiles of terminals, or explain one: how a kind of terminal reads what the standards leave "
     "open.",

@@ -150,6 +150,29 @@ class Client:
             raise self._refused(answer)
         return answer.text
 
+    def download(self, path: str, take: Callable[[bytes], object]) -> None:
+        """Hand on what is no JSON, piece by piece.
+
+        Args:
+            path: behind the address.
+            take: called with each piece.
+
+        Raises:
+            ApiFailure: the API says no.
+            Failure: it cannot be reached, or the connection breaks.
+        """
+        import httpx
+
+        try:
+            with self._http.stream("GET", path) as answer:
+                if not answer.is_success:
+                    answer.read()
+                    raise self._refused(answer)
+                for piece in answer.iter_bytes():
+                    take(piece)
+        except httpx.HTTPError as error:
+            raise self._unreachable(error) from None
+
     def _answer(
         self,
         method: str,
@@ -216,6 +239,15 @@ _ADVICE: Final[dict[int, tuple[str, int]]] = {
 #: What is more helpful for one kind of problem than for all of its status.
 _ADVICE_OF: Final[dict[str, str]] = {
     "command-not-found": "list those there are: jtgate commands ls",
+    "episode-not-found": "list those there are: jtgate alarms ls",
+    "not-confirmable": "alarms of bits 0, 3, 20, 21, 22, 27 and 28 can be; handle others where they are handled",
+    "file-not-found": "list those there are: jtgate evidence ls",
+    "file-not-there": "ask the terminal for it: jtgate evidence fetch ID --ask",
+    "file-gone": "look what is missing: jtgate evidence verify",
+    "file-damaged": "look what is damaged: jtgate evidence verify",
+    "no-evidence": "see what it is: jtgate alarms show ID",
+    "too-many-asks": "wait until some have come: jtgate evidence ls --state arriving",
+    "vehicle-not-found": "list those there are: jtgate registry ls vehicles",
     "token-exists": "revoke it first with jtgate tokens rm NAME, or choose another name",
     "too-many-tokens": "revoke those that nobody needs: jtgate tokens ls",
 }

@@ -1,8 +1,9 @@
 """Names of messages, flags and states in both languages, and a frame in a few words."""
 
 from collections.abc import Iterator, Mapping
-from typing import Final
+from typing import Any, Final
 
+from jtgate.codecs.alarm_names import alarm_name
 from jtgate.codecs.catalogue import CATALOGUE, message_name
 from jtgate.codecs.jt808.tables import ALARM_FLAGS, CARD_STATES, STATUS
 from jtgate.codecs.jt1078.items import VIDEO_ALARMS
@@ -46,6 +47,17 @@ def alarm_names(flags: int) -> list[tuple[int, str]]:
 def video_alarm_names(flags: int) -> list[tuple[int, str]]:
     """Set bits of 视频相关报警 with their names."""
     return list(_set_bits(VIDEO_ALARMS, flags))
+
+
+def alarm_title(alarm: Mapping[str, Any]) -> str:
+    """What an alarm event or an episode is called, Chinese then English, with its level.
+
+    Args:
+        alarm: as the API tells it, or as the store has it: `source`, `alarm_type`, `level`.
+    """
+    number, level = alarm["alarm_type"], alarm["level"]
+    name = str(alarm_name(str(alarm["source"]), number if isinstance(number, int) else 0))
+    return f"{name}, level {level}" if level else name
 
 
 def status_text(status: int) -> str:

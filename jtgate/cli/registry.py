@@ -76,7 +76,7 @@ def template(kind: str, *, as_json: bool) -> None:
 # ---------------------------------------------------------------------------------------------------- import
 
 
-class _Import:
+class Import:
     """An import under way.
 
     Args:
@@ -94,6 +94,23 @@ class _Import:
         self.now_ms = now_ms()
         self.counts: Counter[str] = Counter()
         self._lines: dict[tuple[object, ...], int] = {}
+
+    def run(self, raw_rows: Iterator[RawRow], config: Settings, *, dry_run: bool, skip_bad: bool) -> None:
+        """Check rows, store them unless some are refused, and say what became of them.
+
+        Args:
+            raw_rows: of a file.
+            config: where the store is.
+            dry_run: store nothing.
+            skip_bad: store the good ones although others are refused.
+        """
+        with progress(f"importing {self._kind.name}", "rows") as tell:
+            rows = list(self.rows(raw_rows))
+            stored = not dry_run and (skip_bad or not self.counts["refused"])
+            if stored:
+                with store_of(config) as store:
+                    self.store(store, rows, tell)
+        self.summary(stored=stored, dry_run=dry_run)
 
     def rows(self, raw_rows: Iterator[RawRow]) -> Iterator[Row]:
         """The good ones; faults and warnings are told with their line."""
@@ -200,7 +217,7 @@ def import_(
     """
     declared = kind_named(kind)
     name = str(getattr(file, "name", "<stdin>"))
-    run = _Import(declared, source, limit, as_json=as_json)
+    run = Import(declared, source, limit, as_json=as_json)
     try:
         headings, raw_rows = registry_files.read(name, file.read(registry_files.FILE_BYTES_MAX + 1))
     except FileFault as fault:
@@ -210,13 +227,7 @@ def import_(
             raise Failure(
                 f"{name}: line 1: the heading {heading!r} {fault_of}", f"look at: jtgate registry template {kind}"
             )
-    with progress(f"importing {kind}", "rows") as tell:
-        rows = list(run.rows(raw_rows))
-        stored = not dry_run and (skip_bad or not run.counts["refused"])
-        if stored:
-            with store_of(config) as store:
-                run.store(store, rows, tell)
-    run.summary(stored=stored, dry_run=dry_run)
+    run.run(raw_rows, config, dry_run=dry_run, skip_bad=skip_bad)
     if run.counts["refused"]:
         ctx.exit(EX_FAULTS)
 

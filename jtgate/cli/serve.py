@@ -195,6 +195,7 @@ def _ready_line(wanted: Settings, facts: Mapping[str, Mapping[str, object]]) -> 
         "data": str(wanted.data),
         "port": gateway.get("port"),
         "tls_port": gateway.get("tls_port") or None,
+        "attachment_port": facts.get(runfiles.ATTACHMENTS, {}).get("port"),
         "http": api.get("http"),
         "warnings": settings.warnings(wanted),
     }
@@ -210,6 +211,7 @@ def _ready_block(wanted: Settings, facts: Mapping[str, Mapping[str, object]]) ->
     rows = [
         ("terminals", f"{wanted.host}:{line['port']} (TCP and UDP)"),
         ("TLS", tls),
+        ("evidence", f"{wanted.host}:{line['attachment_port']} (TCP and UDP)" if line["attachment_port"] else "off"),
         ("HTTP", f"http://{http}/health  http://{http}/metrics"),
         ("API", f"http://{http}/v1/openapi.json, token in {wanted.data / runfiles.API_TOKEN}"),
         ("data", str(wanted.data.resolve())),

@@ -1,6 +1,6 @@
 """The screen of `jtgate sessions watch`: figures, a table of sessions, the latest alarms."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from time import monotonic
 from typing import Any, Final, NamedTuple
 
@@ -9,11 +9,8 @@ from rich.table import Table
 from rich.text import Text
 
 from jtgate.cli.common import duration
-from jtgate.cli.naming import alarm_names, message_title, video_alarm_names
+from jtgate.cli.naming import alarm_title, message_title
 from jtgate.cli.watching import Look, Watcher
-from jtgate.codecs.jsatl12 import tables as jsatl12
-from jtgate.codecs.profile import Dialect
-from jtgate.codecs.tables import Choices
 from jtgate.codecs.timebase import iso_ms, now_ms, read_ms
 
 #: Width of a screen that goes into a file.
@@ -169,27 +166,3 @@ def _clock(moment: str | None) -> str:
         return "-"
     today = iso_ms(now_ms())[:10]
     return moment[11:19] if moment[:10] == today else f"{moment[5:10]} {moment[11:19]}"
-
-
-#: Source of an alarm item -> its name, and what its types are called: in 苏标 where the dialects differ.
-_ITEMS: Final[dict[str, tuple[str, Choices | None]]] = {
-    "jsatl12:0x64": ("ADAS", jsatl12.ADAS_TYPES[Dialect.SU]),
-    "jsatl12:0x65": ("DSM", jsatl12.DSM_TYPES[Dialect.SU]),
-    "jsatl12:0x66": ("TPMS 胎压 tyre pressure", None),
-    "jsatl12:0x67": ("BSD", jsatl12.BSD_TYPES),
-    "jsatl12:0x70": ("激烈驾驶 harsh driving", jsatl12.HARSH_DRIVING_TYPES),
-}
-
-
-def alarm_title(alarm: Mapping[str, Any]) -> str:
-    """What an alarm event is called, Chinese then English."""
-    source, number, level = str(alarm["source"]), alarm["alarm_type"], alarm["level"]
-    named: Sequence[tuple[int, str]] = ()
-    if isinstance(number, int) and 0 <= number < 64 and source in ("jt808:flag", "jt1078:video"):
-        named = (alarm_names if source == "jt808:flag" else video_alarm_names)(1 << number)
-    if named:
-        return named[0][1]
-    item, types = _ITEMS.get(source, (source, None))
-    meaning = types.meaning(number) if types is not None and isinstance(number, int) else ""
-    told = f"{item} {meaning or f'type {number}'}"
-    return f"{told}, level {level}" if level else told

@@ -36,9 +36,9 @@ _VEHICLES: Final = (
     ("测B00001", THEIRS[0], "E002", "211102"),
 )
 
-#: name -> scopes, enterprise, county.
 #: Id of no token: who asks at the door for a token to be revoked must not shut out the tests that follow.
 NOBODY: Final = "999999"
+#: name -> scopes, enterprise, county.
 TOKENS: Final[dict[str, tuple[set[str], str, str]]] = {
     "read": ({"read"}, "", ""),
     "command": ({"command"}, "", ""),

@@ -94,7 +94,9 @@ def test_it_says_when_it_is_ready_and_stops_in_order(serving: Serving) -> None:
     log = events(serving.stop())
 
     assert serving.process.returncode == 0
-    assert [e["child"] for e in log if e["event"] == "supervisor.stopping"] == ["gateway", "pipeline", "api"]
+    assert [e["child"] for e in log if e["event"] == "supervisor.stopping"] == [
+        *("gateway", "attachments", "pipeline", "deriver", "api")
+    ]
     assert not [e for e in log if e["event"] == "supervisor.child_killed"]
     assert not [pid for pid in pids if runfiles.is_alive(pid)]
     assert runfiles.lock_holder(serving.data) is None
@@ -197,7 +199,9 @@ def test_start_up_block_tells_what_a_new_user_needs(tmp_path: Path) -> None:
 
     port = block.split("0.0.0.0:")[1].split()[0]
     names = [line.split()[0] for line in block.splitlines() if line.startswith("  ") and " jtgate" not in line[:3]]
-    assert names[:9] == ["terminals", "TLS", "HTTP", "API", "data", "store", "policy", "answers", "stop"]
+    assert names[:10] == [
+        *("terminals", "TLS", "evidence", "HTTP", "API", "data", "store", "policy", "answers", "stop")
+    ]
     assert int(port) > 0
     assert "sessions ls --data d\n" in block
     assert "tail --data d --count 10\n" in block
@@ -257,7 +261,9 @@ def test_store_of_a_later_release_is_refused(tmp_path: Path) -> None:
 
 def test_children_are_started_and_stopped_in_the_order_of_the_design() -> None:
     """The fleet comes last and goes first."""
-    assert [spec.name for spec in child_specs(Settings(demo=5))] == ["gateway", "pipeline", "api", "demo"]
-    assert STOP_ORDER == ("demo", "gateway", "pipeline", "publisher", "api")
+    order = ["gateway", "attachments", "pipeline", "deriver", "api", "demo"]
+    assert [spec.name for spec in child_specs(Settings(demo=5))] == order
+    assert "attachments" not in [spec.name for spec in child_specs(Settings(attachment_port=-1))]
+    assert STOP_ORDER == ("demo", "gateway", "attachments", "pipeline", "deriver", "publisher", "api")
     demo = child_specs(Settings(demo=5))[-1].command(Settings(demo=5, port=4242))
     assert demo[-6:] == ["--host", "127.0.0.1", "--port", "4242", "--terminals", "5"]

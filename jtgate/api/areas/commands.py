@@ -233,7 +233,7 @@ def list_commands(call: Call[CommandsQuery, None]) -> Page[CommandSummary]:
         limit=query.limit + 1,
     )
     page = found[: query.limit]
-    rows = [CommandSummary(**_summary(one)) for one in page]
+    rows = [CommandSummary(**summary_of(one)) for one in page]
     return Page(rows, None if len(found) == len(page) else encode_cursor(page[-1].command_id))
 
 
@@ -266,7 +266,7 @@ async def get_command(call: Call[CommandQuery, None]) -> Reply:
 def cancel_command(call: Call[CommandPath, None]) -> CommandSummary:
     """Give up a command that is open, and how it stands then; one that is out may still be obeyed."""
     _seen(call.api, call.caller, call.query.command_id)
-    return CommandSummary(**_summary(call.api.bus.cancel(call.query.command_id, now_ms())))
+    return CommandSummary(**summary_of(call.api.bus.cancel(call.query.command_id, now_ms())))
 
 
 def _submit(call: Call[None, SendCommand]) -> tuple[Command, list[str]]:
@@ -318,7 +318,7 @@ async def _outcome(
     if any(msg_id in _PERSONAL or msg_id >> 8 & 0x7F == _FACES for msg_id in shown):
         await api.on_thread(api.note, caller, what, command.new.terminal, 1)
     answer = CommandAnswer(
-        **_summary(command), fields=dict(command.new.fields), answer=_answer(command), remarks=remarks or []
+        **summary_of(command), fields=dict(command.new.fields), answer=_answer(command), remarks=remarks or []
     )
     if not command.state.is_open:
         return Reply(answer, 200)
@@ -344,7 +344,8 @@ def _bad_body(detail: str, pointer: str) -> ProblemError:
     return ProblemError(422, "bad-body", "The body is not as it must be", detail, pointer)
 
 
-def _summary(command: Command) -> dict[str, Any]:
+def summary_of(command: Command) -> dict[str, Any]:
+    """What is told of a command, by the names of CommandSummary."""
     new = command.new
     named = message_name(new.msg_id)
     return {

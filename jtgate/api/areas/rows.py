@@ -11,11 +11,15 @@ from jtgate.storage.store import Row
 
 #: Numbers of our own, which mean nothing to anybody else.
 _OURS: Final = frozenset({"terminal_id", "session_id", "spool_seq"})
-_JSON: Final = frozenset({"body", "sources", "conflict"})
+_JSON: Final = frozenset(
+    {"body", "sources", "conflict", "corrects", "facts", "places", "alarm_numbers", "missing", "faults"}
+)
 _read_json: Final = msgspec.json.Decoder().decode
 
 
-def answer_type(name: str, declared: type[Any], about: str, without: Collection[str] = ()) -> Any:
+def answer_type(
+    name: str, declared: type[Any], about: str, without: Collection[str] = (), also: Mapping[str, Any] | None = None
+) -> Any:
     """The type of an answer that tells rows.
 
     Args:
@@ -23,14 +27,27 @@ def answer_type(name: str, declared: type[Any], about: str, without: Collection[
         declared: NamedTuple of the rows.
         about: one sentence.
         without: further columns that are not told.
+        also: further fields, told first.
     """
-    fields: list[tuple[str, Any]] = [("terminal", str | None)]
+    fields: list[tuple[str, Any]] = [*(also or {}).items(), ("terminal", str | None)]
     for column, kind in get_type_hints(declared).items():
         if column not in _OURS and column not in without:
             fields.append((_name(column), _type(column, kind)))
     made = msgspec.defstruct(name, fields)
     made.__doc__ = about
     return made
+
+
+def struct_of(name: str, about: str, **fields: Any) -> Any:
+    """The type of an answer that is put together of types that were made at run time."""
+    made = msgspec.defstruct(name, list(fields.items()))
+    made.__doc__ = about
+    return made
+
+
+def list_of(kind: Any) -> Any:
+    """The type of a list of rows of a type that was made at run time."""
+    return list[kind]
 
 
 def page_of(kind: Any) -> Any:

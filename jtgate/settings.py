@@ -37,7 +37,6 @@ from jtgate.settings_kinds import (
     URLS,
     Kind,
 )
-from jtgate.storage.s3 import parse_s3
 
 #: Exit code of a configuration error: EX_CONFIG of sysexits.h. Children use it too.
 EX_CONFIG: Final = 78
@@ -530,6 +529,8 @@ def _check_attachments(settings: Settings) -> None:
     except ValueError as error:
         raise BadValue(f"--attachment-address: {error}", "write it as 203.0.113.10 or files.example.org:6810") from None
     if settings.evidence_s3:
+        from jtgate.storage.s3 import parse_s3  # noqa: PLC0415  commands that need no storage start sooner
+
         try:
             parse_s3(settings.evidence_s3)
         except ValueError as error:

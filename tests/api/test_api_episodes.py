@@ -5,6 +5,7 @@ import hashlib
 import json
 import time
 from contextlib import closing
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -17,7 +18,7 @@ from jtgate.storage import open_spool_writer, open_store
 from jtgate.storage.commands import Command, CommandChange, CommandState
 from jtgate.storage.contract.derived_rows import binding, conflict, episode, evidence, stop, trip, visit
 from jtgate.storage.contract.rows import alarm, position, write
-from jtgate.storage.evidence import AskState
+from jtgate.storage.evidence import AskState, FileFacts, FileState, NewAsk, TooManyAsks
 from jtgate.storage.open import open_access, open_commands, open_evidence, open_files
 from jtgate.storage.records import pack_frames
 from jtgate.storage.registry import checked
@@ -440,6 +441,30 @@ def test_evidence_is_asked_for_and_asked_for_once_more(world: ApiWorld, numbers:
         (told,) = world.ask("POST", "/v1/evidence/asks", "command", json={"episode": alarm_id}).json()
         assert (told["state"], told["reason"]) == ("waiting", None)
         assert [one.ask_id for one in desk.due(now_ms())] == [ask.ask_id]
+
+
+def test_what_stayed_incomplete_comes_from_its_beginning(world: ApiWorld) -> None:
+    """What is complete is not asked for again, and who has enough open asks gets no other."""
+    new = NewAsk(OURS[0], "jsatl12:0x65", bytes.fromhex(NUMBER), T0_MS, 2)
+    with closing(open_evidence(world.settings.data, asks_max=1)) as desk:
+        ask = desk.ask(new, T0_MS)
+        half, whole = desk.announce(ask.ask_id, [FileFacts("half", 10, 0), FileFacts("whole", 10, 0)], T0_MS)
+        desk.save(replace(half, state=FileState.INCOMPLETE, received=((0, 5),)), T0_MS)
+        desk.save(replace(whole, state=FileState.COMPLETE, received=((0, 10),)), T0_MS)
+        other = desk.ask(NewAsk(OURS[0], "jsatl12:0x65", b"other", T0_MS, 1), T0_MS)
+        with pytest.raises(TooManyAsks):
+            desk.again(ask.ask_id, T0_MS + 1)
+        desk.end(other.ask_id, AskState.REFUSED, "no file came", T0_MS)
+        again = desk.again(ask.ask_id, T0_MS + 1)
+        assert (again.state, again.reason, again.due_ms, again.created_ms) == (
+            *(AskState.WAITING, None, T0_MS + 1, T0_MS + 1),
+        )
+        assert [(one.state, one.received) for one in desk.files(ask.ask_id)] == [
+            (FileState.ANNOUNCED, ()),
+            (FileState.COMPLETE, ((0, 10),)),
+        ]
+        assert [one.ask_id for one in desk.of_alarm(OURS[0], bytes.fromhex(NUMBER))] == [ask.ask_id]
+        assert desk.again(ask.ask_id, T0_MS + 2) == again
 
 
 def test_there_is_nothing_to_ask_for(world: ApiWorld, numbers: dict[str, int]) -> None:

@@ -37,6 +37,7 @@ from jtgate.codecs.edition import Edition
 from jtgate.codecs.framing import Frame, FrameReader
 from jtgate.codecs.header import encode_frames, parse_header
 from jtgate.codecs.timebase import encode_bcd_time, from_ms, now_ms
+from jtgate.pipeline import CONSUMER
 
 REGISTER, AUTHENTICATE, LOCATION, GENERAL_ANSWER, REGISTER_ANSWER = 0x0100, 0x0102, 0x0200, 0x8001, 0x8100
 STORED, REFUSED = 0, 1  # results of 0x8001
@@ -194,8 +195,8 @@ class World:
 
     def stored_seq(self) -> int:
         """Cursor of the pipeline in the database; 0 while it cannot be read."""
-        with suppress(psycopg.Error):
-            return int(self.database.execute("SELECT coalesce(max(seq), 0) FROM jtgate.cursors")[0][0])
+        with suppress(psycopg.Error, IndexError):  # IndexError: nothing is stored yet
+            return int(self.database.execute(f"SELECT seq FROM jtgate.cursors WHERE consumer = '{CONSUMER}'")[0][0])
         return 0
 
     def wait_until_stored_more(self, within_s: float = WAIT_S) -> None:

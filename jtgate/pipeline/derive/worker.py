@@ -149,6 +149,7 @@ class Deriver:
         self._stop = stop or threading.Event()
         self._backoff = Backoff(self._limits.backoff_first_s, self._limits.backoff_max_s)
         self._plates = plates or Plates(store)
+        self._failing: dict[str, str] = {}  # chores that failed the last time -> why
         self._seq = store.cursor(CONSUMER)
         self._cursor = self._seq  # as the store has it: where a restart begins
         self._resume_seq = self._seq
@@ -335,7 +336,12 @@ class Deriver:
             except Exception as error:  # noqa: BLE001  one that fails must not keep the others from their work
                 code = getattr(error, "code", type(error).__name__)
                 metrics.ERRORS.labels(chore.name, code).inc()
-                log.warning("deriver.chore_failed", chore=chore.name, code=code)
+                if self._failing.get(chore.name) != code:
+                    log.warning("deriver.chore_failed", chore=chore.name, code=code)
+                self._failing[chore.name] = code
+            else:
+                if self._failing.pop(chore.name, None) is not None:
+                    log.info("deriver.chore_works", chore=chore.name)
 
     def _failed(self, error: StoreError | SpoolError | FileStoreError) -> None:
         if isinstance(error, Stopped):

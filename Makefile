@@ -14,9 +14,10 @@ FUZZ_SECONDS ?= 60
 FUZZ_JOBS    ?= 1
 ENTRY        ?=
 
-# Pinned versions only, with hashes; the package index is the one pip is set up with.
+# Pinned versions only, with hashes; the package index is the one pip is set up with. The extras stay in the locks: without them an
+# older pip takes the newest version of `coverage[toml]` first and then refuses it for its missing hash.
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
-COMPILE_LOCK = $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes \
+COMPILE_LOCK = $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes --no-strip-extras \
     --no-emit-index-url --no-annotate --custom-compile-command 'make lock'
 TWINS       := $(filter-out %/__init__.py,$(wildcard jtgate/codecs/twins/*.py))
 TWIN_TYPES  := $(wildcard jtgate/codecs/twins/*.pxd)

@@ -124,7 +124,9 @@ def test_every_dependency_is_locked_with_a_hash() -> None:
         ("requirements-test.lock", [*project["dependencies"], *project["optional-dependencies"]["test"]]),
     ):
         text = (ROOT / lock).read_text(encoding="utf-8")
-        pinned = set(re.findall(r"^([\w.-]+)==\S+(?: ;[^\\]*)? \\\n    --hash=sha256:", text, re.MULTILINE))
+        pinned = set(
+            re.findall(r"^([\w.-]+)(?:\[[\w, -]+\])?==\S+(?: ;[^\\]*)? \\\n    --hash=sha256:", text, re.MULTILINE)
+        )
         names = {re.split(r"[^\w.-]", entry, maxsplit=1)[0].lower() for entry in entries}
         assert names <= pinned, lock
 

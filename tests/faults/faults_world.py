@@ -1,5 +1,6 @@
 """A gateway and a pipeline under load, their database, and a terminal that looks at every answer it gets."""
 
+import errno
 import json
 import os
 import shutil
@@ -261,6 +262,10 @@ def check(world: World, *, refusals: bool) -> None:
 # ------------------------------------------------------------------------------------------------- a small disk
 
 
+#: A server writes while its disk is being filled, so the room may be another one than was measured.
+FILL_TRIES = 20
+
+
 class SmallDisk:
     """A file system in memory with a fixed size, which can grow later."""
 
@@ -277,7 +282,17 @@ class SmallDisk:
         size = self.free_bytes() - but_bytes
         assert size > 0, f"there is less than {but_bytes} bytes of room already"
         with (self.folder / "in-the-way").open("wb") as file:
-            os.posix_fallocate(file.fileno(), 0, size)
+            for _ in range(FILL_TRIES):
+                try:
+                    os.posix_fallocate(file.fileno(), 0, size)
+                except OSError as error:  # the server took more than was to be left since the room was measured
+                    if error.errno != errno.ENOSPC:
+                        raise
+                    file.truncate(0)
+                    size = max(1, self.free_bytes() - but_bytes)
+                else:
+                    return
+        raise AssertionError(f"the room was taken {FILL_TRIES} times while it was measured")
 
     def grow(self, size: str) -> None:
         """Give it more room."""
